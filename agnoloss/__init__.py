@@ -1,0 +1,29 @@
+"""Losses for segmentation and classification, written once against the array API standard.
+
+Every loss takes ``(predictions, targets)`` as arrays of NumPy, PyTorch, JAX, CuPy or any other
+library that follows the Python array API standard, and computes with that library.
+"""
+
+from .gradients import grad, value_and_grad
+from .losses.compound import dice_cross_entropy_loss
+from .losses.cross_entropy import balanced_cross_entropy_loss, cross_entropy_loss
+from .losses.focal import focal_loss, focal_modulation
+from .losses.lovasz import lovasz_hinge_loss, lovasz_softmax_loss
+from .losses.region import dice_loss, jaccard_loss, tversky_loss
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "balanced_cross_entropy_loss",
+    "cross_entropy_loss",
+    "dice_cross_entropy_loss",
+    "dice_loss",
+    "focal_loss",
+    "focal_modulation",
+    "grad",
+    "jaccard_loss",
+    "lovasz_hinge_loss",
+    "lovasz_softmax_loss",
+    "tversky_loss",
+    "value_and_grad",
+]

@@ -1,0 +1,84 @@
+"""Which backend owns an array: a dictionary by exact type, filled as types are met."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any
+
+from ..compat import array_namespace
+from .base import Backend
+
+__all__ = ["Backend", "backend_of", "is_array"]
+
+# Root of the module that defines an array type -> the backend file that knows the library.
+_LIBRARIES = {"numpy": "numpy", "torch": "torch", "jax": "jax", "jaxlib": "jax", "cupy": "cupy"}
+
+_BY_TYPE: dict[type, Backend] = {}
+
+
+def backend_of(array: Any, name: str) -> Backend:
+    """Backend that owns an array.
+
+    Parameters
+    ----------
+    array : array
+        Any array that follows the Python array API standard.
+    name : str
+        Name of the argument, for the error message.
+
+    Raises
+    ------
+    TypeError
+        If it is not an array.
+    """
+    try:
+        return _BY_TYPE[type(array)]
+    except KeyError:
+        return _first_met(array, name)
+
+
+def is_array(value: Any) -> bool:
+    """Whether a value is an array of some library (not a number, list or string)."""
+    kind = type(value)
+    return kind in _BY_TYPE or (
+        not _is_scalar(kind) and (hasattr(kind, "__array_namespace__") or _library(kind) is not None)
+    )
+
+
+def _is_scalar(kind: type) -> bool:
+    """Whether it is a scalar type of NumPy, which has a shape and a dtype but is a number."""
+    return any(cls.__module__ == "numpy" and cls.__name__ == "generic" for cls in kind.__mro__)
+
+
+def _library(kind: type) -> str | None:
+    for cls in kind.__mro__:
+        root = cls.__module__.partition(".")[0]
+        # Of these libraries only what has a shape and a dtype is an array: not a dtype, not a module.
+        if root in _LIBRARIES and hasattr(cls, "dtype") and hasattr(cls, "shape"):
+            return _LIBRARIES[root]
+    return None
+
+
+def _first_met(array: Any, name: str) -> Backend:
+    if hasattr(array, "_agnoloss_tape"):
+        return array._agnoloss_tape.backend  # type: ignore[no-any-return]
+    library = _library(type(array))
+    if library is None and not hasattr(array, "__array_namespace__"):
+        raise TypeError(
+            f"`{name}` must be an array (NumPy, PyTorch, JAX, CuPy or another library that follows "
+            f"the array API standard); got {type(array).__name__}."
+        )
+    if library is not None:
+        backend: Backend = import_module(f"{__name__}.{library}").BACKEND
+        backend.check_type(array, name)
+    else:
+        backend = _generic(array_namespace(array))
+    _BY_TYPE[type(array)] = backend
+    return backend
+
+
+def _generic(xp: Any) -> Backend:
+    for known in _BY_TYPE.values():
+        if known.xp is xp:
+            return known
+    return Backend(xp, xp.__name__.partition(".")[0])

@@ -1,0 +1,165 @@
+"""Every hook of the backend layer, written in the array API standard alone.
+
+A library's own file overrides a hook only where it must or where it is faster; its docstring says
+which. Arrays are ``(N, C, P)`` (images, classes, pixels) or ``(N, P)``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from ..compat import device
+
+Array = Any
+
+
+class Backend:
+    """What a loss needs of an array library.
+
+    Parameters
+    ----------
+    xp : namespace
+        The library's array API namespace.
+    library : str
+        Its name, for messages.
+    """
+
+    def __init__(self, xp: Any, library: str) -> None:
+        self.xp = xp
+        self.library = library
+
+    # --- inputs -----------------------------------------------------------------------------
+
+    def check_type(self, array: Array, name: str) -> None:
+        """Refuse array types of the library that do not behave as arrays (TypeError)."""
+
+    def adopt(self, array: Array, other: Backend, name: str) -> Array:
+        """Take an array of another backend, or refuse it (TypeError)."""
+        if other is self:
+            return array
+        raise TypeError(
+            f"`{name}` must be an array of {self.library}, as `predictions` is; got one of "
+            f"{other.library}. {self.conversion_hint(name)}"
+        )
+
+    def conversion_hint(self, name: str) -> str:
+        """Tell how to make an array of this library, the last sentence of a TypeError."""
+        return f"Convert it first, for example with {self.library}.asarray({name})."
+
+    def kind(self, array: Array) -> str:
+        """``"floating"``, ``"integer"`` (bool too) or ``"other"``, read from the dtype's name.
+
+        Not ``isdtype``: it raises for the bfloat16 that ml_dtypes gives NumPy.
+        """
+        name = str(array.dtype).rpartition(".")[2]
+        if name.startswith(("float", "bfloat")):
+            return "floating"
+        return "integer" if name.startswith(("int", "uint", "bool")) else "other"
+
+    def is_half(self, array: Array) -> bool:
+        """Whether a floating dtype is narrower than float32."""
+        name = str(array.dtype).rpartition(".")[2]
+        return name.startswith(("float16", "bfloat16", "float8"))
+
+    def upcast(self, array: Array) -> Array:
+        """float16 and bfloat16 to float32, anything else as it is."""
+        return self.xp.astype(array, self.xp.float32) if self.is_half(array) else array
+
+    def labels(self, array: Array) -> Array:
+        """Integer or bool labels as signed integers that can be compared with any label."""
+        name = str(array.dtype).rpartition(".")[2]
+        if name in ("int32", "int64"):
+            return array
+        wide = self.xp.int64 if name in ("uint32", "uint64") else self.xp.int32
+        return self.xp.astype(array, wide)
+
+    def extremes(self, array: Array) -> tuple[float, float] | None:
+        """Smallest and largest element where looking costs nothing, otherwise None."""
+        return None
+
+    # --- constants --------------------------------------------------------------------------
+
+    def constant(self, values: Any, dtype: Any, like: Array) -> Array:
+        """Python numbers as an array of a dtype, on the device of another."""
+        return self.xp.asarray(values, dtype=dtype, device=device(like))
+
+    def arange(self, count: int, like: Array) -> Array:
+        """``0 .. count - 1`` with the dtype and device of another."""
+        return self.xp.arange(count, dtype=like.dtype, device=device(like))
+
+    def stop_gradient(self, array: Array) -> Array:
+        """The same values, cut off from differentiation."""
+        return array
+
+    # --- mathematics ------------------------------------------------------------------------
+
+    def log_softmax(self, logits: Array) -> Array:
+        """log(exp(z_c) / sum_k exp(z_k)) along axis 1."""
+        xp = self.xp
+        shifted = logits - self.stop_gradient(xp.max(logits, axis=1, keepdims=True))
+        return shifted - xp.log(xp.sum(xp.exp(shifted), axis=1, keepdims=True))
+
+    def log_sigmoid(self, logits: Array) -> Array:
+        """log(1 / (1 + exp(-z))), exact for every z."""
+        xp = self.xp
+        negative = logits < 0
+        below = xp.where(negative, logits, 0.0)
+        return below - xp.log1p(xp.exp(xp.where(negative, logits, -logits)))
+
+    def gather(self, values: Array, labels: Array) -> Array:
+        """``values[n, labels[n, i], i]``: the entry of each pixel's class, (N, P)."""
+        xp = self.xp
+        index = xp.expand_dims(labels, axis=1)
+        return xp.squeeze(xp.take_along_axis(values, index, axis=1), axis=1)
+
+    def lookup(self, table: Array, labels: Array) -> Array:
+        """``table[labels]`` for a table of one number per class."""
+        xp = self.xp
+        flat = xp.take(table, xp.reshape(labels, (-1,)), axis=0)
+        return xp.reshape(flat, labels.shape)
+
+    def class_sums(self, values: Array, labels: Array, classes: int) -> Array:
+        """Sum the values (N, P) of each label: (N, C)."""
+        xp = self.xp
+        sums = [xp.sum(xp.where(labels == c, values, 0.0), axis=-1) for c in range(classes)]
+        return xp.stack(sums, axis=1)
+
+    def in_descending_order(
+        self, errors: Array, payload: tuple[Array, ...], function: Callable[..., Array]
+    ) -> Array:
+        """Sort each row by falling error, apply a function to the sorted payload, put back.
+
+        Parameters
+        ----------
+        errors : array, (R, P)
+            What to sort by.
+        payload : tuple of arrays, (R, P)
+            What the function needs, sorted along.
+        function : callable
+            ``function(xp, *sorted_payload)`` to an array (R, P).
+
+        Returns
+        -------
+        array, (R, P)
+            The function's values in the order of `errors`; no gradient flows through them.
+        """
+        xp = self.xp
+        order = xp.argsort(errors, axis=-1, descending=True)
+        values = function(xp, *(xp.take_along_axis(part, order, axis=-1) for part in payload))
+        return xp.take_along_axis(values, xp.argsort(order, axis=-1), axis=-1)
+
+    # --- gradients --------------------------------------------------------------------------
+
+    def value_and_grad(
+        self,
+        function: Callable[..., Array],
+        argnums: tuple[int, ...],
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+    ) -> tuple[Array, tuple[Array, ...]]:
+        """Value of a function and its gradients, by the tape."""
+        from ..tape import value_and_grad
+
+        return value_and_grad(self, function, argnums, args, kwargs)
+

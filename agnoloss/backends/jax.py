@@ -1,0 +1,83 @@
+"""JAX: gradients by jax.grad, no devices in constructors, and NumPy targets as JAX takes them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from .base import Array, Backend
+
+
+class Jax(Backend):
+    """Backend of ``jax.Array`` and of JAX's tracers."""
+
+    def adopt(self, array: Array, other: Backend, name: str) -> Array:
+        """Take NumPy arrays, as jax.numpy does."""
+        if other.library != "numpy":
+            return super().adopt(array, other, name)
+        if array.dtype.kind in "iu" and array.size:
+            narrow = np.iinfo(jax.dtypes.canonicalize_dtype(array.dtype))
+            if array.min() < narrow.min or array.max() > narrow.max:
+                raise ValueError(
+                    f"`{name}` must fit {narrow.dtype}, the widest integer JAX uses here; got "
+                    f"values from {array.min()} to {array.max()}."
+                )
+        return jnp.asarray(array)
+
+    def conversion_hint(self, name: str) -> str:
+        """Tell how to make a JAX array."""
+        return f"Convert it first, for example with jax.numpy.asarray({name})."
+
+    def extremes(self, array: Array) -> tuple[float, float] | None:
+        """Look at concrete arrays in host memory, by a view: jnp.min would be traced under jit."""
+        if isinstance(array, jax.core.Tracer) or not array.is_fully_addressable:
+            return None
+        if any(place.platform != "cpu" for place in array.devices()):
+            return None
+        view = np.asarray(array)
+        return (view.min().item(), view.max().item()) if view.size else (0, 0)
+
+    def constant(self, values: Any, dtype: Any, like: Array) -> Array:
+        """Without a device: a JAX array's device is a sharding, which constructors refuse."""
+        return jnp.asarray(values, dtype=dtype)
+
+    def arange(self, count: int, like: Array) -> Array:
+        """Without a device, see `constant`."""
+        return jnp.arange(count, dtype=like.dtype)
+
+    def stop_gradient(self, array: Array) -> Array:
+        """Cut by ``jax.lax.stop_gradient``."""
+        return jax.lax.stop_gradient(array)
+
+    def log_softmax(self, logits: Array) -> Array:
+        """JAX's own: XLA fuses it."""
+        return jax.nn.log_softmax(logits, axis=1)
+
+    def class_sums(self, values: Array, labels: Array, classes: int) -> Array:
+        """Sum by a fused comparison: one kernel whatever the number of classes."""
+        inside = labels[:, None, :] == jnp.arange(classes, dtype=labels.dtype)[:, None]
+        return jnp.sum(jnp.where(inside, values[:, None, :], 0.0), axis=-1)
+
+    def in_descending_order(self, errors: Any, payload: Any, function: Any) -> Any:
+        """Cut the gradient before the sort."""
+        return super().in_descending_order(jax.lax.stop_gradient(errors), payload, function)
+
+    def value_and_grad(
+        self,
+        function: Callable[..., Array],
+        argnums: tuple[int, ...],
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+    ) -> tuple[Array, tuple[Array, ...]]:
+        """Value and gradients by ``jax.value_and_grad``."""
+        result: tuple[Array, tuple[Array, ...]] = jax.value_and_grad(function, argnums)(
+            *args, **kwargs
+        )
+        return result
+
+
+BACKEND = Jax(jnp, "jax")

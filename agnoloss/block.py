@@ -1,0 +1,290 @@
+"""A block of pixels: probabilities, targets and weights, each computed at most once."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from .once import once
+from typing import TYPE_CHECKING, Any
+
+from . import checks
+from .backends.base import Array
+
+if TYPE_CHECKING:
+    from .pixels import Pixels
+
+LOWEST_PROBABILITY = 1e-7
+"""Least argument of a logarithm where probabilities are given: Keras's epsilon, float32's reach."""
+
+
+class Block:
+    """Some pixels of the input, (n, C, p), with everything that is the same in every loss.
+
+    In multiclass mode arrays per pixel are ``(n, p)``; in binary and multilabel mode each element
+    ``(n, C, p)`` is a problem of its own and weights are ``(n, 1, p)`` or ``(n, C, p)``.
+
+    Parameters
+    ----------
+    pixels : Pixels
+        The input it is a part of.
+    predictions : array, (n, C, p)
+        Raw scores or probabilities, of any floating dtype.
+    targets : array, (n, p) or (n, C, p)
+        Labels or dense targets.
+    pixel_weights : array, (n, p), or None
+        Weights as the user gave them.
+    """
+
+    def __init__(
+        self, pixels: Pixels, predictions: Array, targets: Array, pixel_weights: Array | None
+    ) -> None:
+        self.pixels = pixels
+        self.backend, self.xp = pixels.backend, pixels.xp
+        self.num_classes = pixels.num_classes
+        self.multiclass = pixels.mode == "multiclass"
+        self.from_logits = pixels.from_logits
+        self._predictions, self._targets, self._weights = predictions, targets, pixel_weights
+
+    # --- which pixels count, and how much ---------------------------------------------------
+
+    @once
+    def _raw_targets(self) -> Array:
+        """Targets as given, integers wide enough to be compared with every label."""
+        if self.backend.kind(self._targets) == "floating":
+            return self.xp.astype(self._targets, self.pixels.dtype)
+        return self.backend.labels(self._targets)
+
+    @once
+    def valid(self) -> Array | None:
+        """Where a pixel or element counts; None if all do."""
+        xp = self.xp
+        valid = None
+        for label in self.pixels.ignored:
+            here = self._raw_targets != label
+            valid = here if valid is None else valid & here
+        if valid is not None and not self.multiclass and not self.pixels.dense:
+            valid = xp.expand_dims(valid, axis=1)
+        if self._weights is not None:
+            # bool weights have no zero to compare with: they say themselves where a pixel counts
+            given = self._per_element(xp.astype(self._weights, self.pixels.dtype) != 0)
+            valid = given if valid is None else valid & given
+        return valid
+
+    @once
+    def weights(self) -> Array | None:
+        """Weight of each pixel or element, exactly 0 where it does not count; None if all are 1."""
+        if self._weights is None:
+            return None if self.valid is None else self.xp.astype(self.valid, self.pixels.dtype)
+        weights = self._per_element(self.xp.astype(self._weights, self.pixels.dtype))
+        return self.xp.where(self.valid, weights, 0.0)
+
+    def _per_element(self, per_pixel: Array) -> Array:
+        return per_pixel if self.multiclass else self.xp.expand_dims(per_pixel, axis=1)
+
+    def weighted(self, values: Array) -> Array:
+        """Values per pixel or element times their weights."""
+        return values if self.weights is None else values * self.weights
+
+    def class_axis(self, per_pixel: Array) -> Array:
+        """Give an array per pixel a class axis of length 1, so that it broadcasts to (n, C, p)."""
+        return self.xp.expand_dims(per_pixel, axis=1) if self.multiclass else per_pixel
+
+    @once
+    def class_weights(self) -> Array | None:
+        """Weights of the classes as (1, C, 1), or None."""
+        weights = self.pixels.class_weights
+        return None if weights is None else self.column(weights)
+
+    def column(self, per_class: Array) -> Array:
+        """An array (C,) as (1, C, 1)."""
+        return self.xp.reshape(per_class, (1, -1, 1))
+
+    def per_channel(self, value: Array) -> Array:
+        """A number, or an array () or (C,), so that it broadcasts to (n, C, p)."""
+        return value if isinstance(value, float) else self.column(value)
+
+    def per_element(self, loss: Array) -> tuple[Array, Array]:
+        """Weigh a loss (n, C, p) of binary or multilabel mode by class: the loss and its share."""
+        weights = self.class_weights
+        if weights is None:
+            return loss, self.xp.ones_like(loss)
+        return loss * weights, self.xp.broadcast_to(weights, loss.shape)
+
+    def amounts(self, mask: Array) -> Array:
+        """Weights (n, C, p) where a mask holds, 0 elsewhere; integers where pixels have none."""
+        if self._weights is None:
+            return self.xp.astype(mask, self.xp.int32)
+        return self.xp.where(mask, self.class_axis(self.weights), 0.0)
+
+    # --- targets ----------------------------------------------------------------------------
+
+    def counted_targets(self, fill: int) -> Array:
+        """Targets as given, with a harmless value where they do not count."""
+        if self.valid is None:
+            return self._raw_targets
+        valid = self.valid
+        if not self.multiclass and not self.pixels.dense:
+            valid = self.xp.squeeze(valid, axis=1)
+        elif self.multiclass and self.pixels.dense:
+            valid = self.xp.expand_dims(valid, axis=1)
+        return self.xp.where(valid, self._raw_targets, self.xp.zeros_like(self._raw_targets) + fill)
+
+    @once
+    def labels(self) -> Array | None:
+        """Class of each pixel (n, p), in range everywhere; None where targets are dense."""
+        if self.pixels.dense:
+            return None
+        labels = self.counted_targets(fill=0)
+        if self.pixels._trust is not None:
+            inside = (labels >= 0) & (labels < self.num_classes)
+            labels = self.xp.where(inside, labels, self.xp.zeros_like(labels))
+        return labels
+
+    @once
+    def targets(self) -> Array:
+        """Dense targets (n, C, p), 0 where they do not count."""
+        if self.labels is None:
+            return self.xp.astype(self.counted_targets(fill=0), self.pixels.dtype)
+        return self.xp.astype(self.is_class, self.pixels.dtype)
+
+    @once
+    def is_class(self) -> Array:
+        """Which class a pixel has, (n, C, p): its label, or the targets above one half."""
+        xp = self.xp
+        if self.labels is None:
+            return self.targets > 0.5
+        classes = xp.reshape(self.backend.arange(self.num_classes, self.labels), (1, -1, 1))
+        return xp.expand_dims(self.labels, axis=1) == classes
+
+    def target_counts(self) -> Array:
+        """Weight of each class in the targets, T_c = sum_i u_i y_ic: (n, C)."""
+        if self.multiclass and self.labels is not None:
+            ones = self.xp.ones_like(self._labels_as_floats) if self.weights is None else self.weights
+            return self.backend.class_sums(ones, self.labels, self.num_classes)
+        return self.sum_pixels(self.targets)
+
+    @once
+    def _labels_as_floats(self) -> Array:
+        return self.xp.astype(self.labels, self.pixels.dtype)
+
+    # --- predictions ------------------------------------------------------------------------
+
+    @once
+    def scores(self) -> Array:
+        """Raw scores or probabilities (n, C, p) in float32 or wider, harmless where ignored."""
+        scores = self.backend.upcast(self._predictions)
+        if self.valid is None:
+            return scores
+        harmless = 0.0 if self.from_logits else 0.5
+        return self.xp.where(self.class_axis(self.valid), scores, harmless)
+
+    @once
+    def probs(self) -> Array:
+        """Probabilities (n, C, p)."""
+        if self.from_logits:
+            return self.xp.exp(self.log_probs)
+        xp, given = self.xp, self.scores
+        wrong = given < -checks.PROBABILITY_SLACK
+        if not self.multiclass:
+            wrong = wrong | (given > 1 + checks.PROBABILITY_SLACK)
+        given = xp.where(wrong, math.nan, given)
+        if not self.multiclass:
+            return given
+        total = xp.sum(given, axis=1, keepdims=True)
+        return given / xp.where(total == 0, math.nan, total)
+
+    @once
+    def complements(self) -> Array:
+        """1 - p, (n, C, p)."""
+        if not self.from_logits:
+            return 1.0 - self.probs
+        if self.multiclass:
+            return -self.xp.expm1(self.log_probs)
+        return self.xp.exp(self.log_complements)
+
+    @once
+    def log_probs(self) -> Array:
+        """log p, (n, C, p)."""
+        if not self.from_logits:
+            return self._log(self.probs)
+        hook = self.backend.log_softmax if self.multiclass else self.backend.log_sigmoid
+        return hook(self.scores)
+
+    @once
+    def log_complements(self) -> Array:
+        """log(1 - p), (n, C, p); binary and multilabel."""
+        if not self.from_logits:
+            return self._log(self.complements)
+        return self.backend.log_sigmoid(-self.scores)
+
+    def _log(self, probs: Array) -> Array:
+        """Logarithm of at least 1e-7, with gradient 0 where the argument was raised."""
+        raised = probs < LOWEST_PROBABILITY
+        return self.xp.log(self.xp.where(raised, LOWEST_PROBABILITY, probs))
+
+    # --- sums -------------------------------------------------------------------------------
+
+    def over_targets(
+        self, function: Callable[[Array, Array], Array] | None, *factors: Array | None
+    ) -> Array:
+        """sum_c y_c f_c w_c f(log p_c, 1 - p_c) for each pixel (n, p), multiclass.
+
+        Where targets are labels the function is evaluated at the pixel's class alone.
+
+        Parameters
+        ----------
+        function : callable or None
+            ``f(log_probs, complements)``; None for 1.
+        factors : arrays, (C,), or None
+            One number for each class; None for 1.
+        """
+        xp = self.xp
+        if self.labels is None:
+            values = self.targets
+            if function is not None:
+                terms = function(self.log_probs, self.complements)
+                # 0 log 0 is 0: a class without share has no part, even where it has no probability
+                values = xp.where(self.targets == 0, 0.0, terms) * self.targets
+            for factor in factors:
+                values = values if factor is None else values * self.column(factor)
+            return xp.sum(values, axis=1)
+        if function is None:
+            values = xp.ones_like(self._labels_as_floats)
+        else:
+            values = function(self.target_log_probs, self.target_complements)
+        for factor in factors:
+            values = values if factor is None else values * self.backend.lookup(factor, self.labels)
+        return values
+
+    @once
+    def target_log_probs(self) -> Array:
+        """log p of each pixel's label, (n, p)."""
+        if self.from_logits:
+            return self.backend.gather(self.log_probs, self.labels)
+        return self._log(self.target_probs)
+
+    @once
+    def target_probs(self) -> Array:
+        """p of each pixel's label, (n, p)."""
+        return self.backend.gather(self.probs, self.labels)
+
+    @once
+    def target_complements(self) -> Array:
+        """1 - p of each pixel's label, (n, p)."""
+        if self.from_logits:
+            return -self.xp.expm1(self.target_log_probs)
+        return 1.0 - self.target_probs
+
+    def sum_pixels(self, values: Array) -> Array:
+        """Weighted sum over the pixels of each image: (n, C, p) to (n, C)."""
+        if self.weights is not None:
+            values = values * self.class_axis(self.weights)
+        return self.xp.sum(values, axis=2)
+
+    def sizes(self) -> Array:
+        """Weight of all that counts, sum_i u_i: (n, C)."""
+        return self.sum_pixels(self.xp.ones_like(self.scores))
+
+    def sum_labels(self, values: Array) -> Array:
+        """Weighted sum of values per pixel (n, p) for each label: (n, C)."""
+        return self.backend.class_sums(self.weighted(values), self.labels, self.num_classes)

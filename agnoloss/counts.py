@@ -1,0 +1,69 @@
+"""Soft confusion counts, and the ratios of counts that scores are made of."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from . import checks
+from .backends.base import Array
+from .block import Block
+
+
+class ClassSums(NamedTuple):
+    """Sums over pixels for each class, ``(C,)`` or ``(N, C)``.
+
+    tp : sum u min(p, y); tells how much of the prediction is right.
+    predicted : sum u p, which is tp + fp.
+    true : sum u y, which is tp + fn.
+    size : sum u, the weight of all that counts.
+    """
+
+    tp: Array
+    predicted: Array
+    true: Array
+    size: Array
+
+
+def class_sums(block: Block) -> ClassSums:
+    """Sums of a block for each image and class, with TP = sum u min(p, y) (Wang et al. 2023)."""
+    predicted = block.sum_pixels(block.probs)
+    if block.multiclass and block.labels is not None:
+        tp = block.sum_labels(block.target_probs)  # min(p, y) is p y for labels
+    else:
+        tp = block.sum_pixels(_smaller(block.xp, block.probs, block.targets))
+    return ClassSums(tp, predicted, block.target_counts(), block.sizes())
+
+
+def squared_class_sums(block: Block) -> ClassSums:
+    """Sums with squares, TP = sum u p y, P = sum u p^2, T = sum u y^2 (V-Net)."""
+    predicted = block.sum_pixels(block.probs * block.probs)
+    if block.multiclass and block.labels is not None:
+        tp, true = block.sum_labels(block.target_probs), block.target_counts()
+    else:
+        tp = block.sum_pixels(block.probs * block.targets)
+        true = block.sum_pixels(block.targets * block.targets)
+    return ClassSums(tp, predicted, true, block.sizes())
+
+
+def _smaller(xp: Any, p: Array, y: Array) -> Array:
+    """min(p, y), with derivative y where p = y: that of p y, so that 0 and 1 are exact labels."""
+    p_cut = xp.where(p < y, p, y)  # at a tie the line below takes over
+    return xp.where(p == y, y * (p - y) + y, p_cut)
+
+
+def ratio(
+    xp: Any,
+    numerator: Array,
+    denominator: Array,
+    smooth: float | tuple[float, float],
+    size: Array,
+) -> Array:
+    """(numerator + s) / (denominator + s); 1 for 0 / 0 and where nothing is valid.
+
+    Only exact zeros are replaced: a count that is NaN stays NaN.
+    """
+    above, below = checks.smooth_pair(smooth)
+    numerator, denominator = numerator + above, denominator + below
+    empty = denominator == 0
+    score = xp.where(empty, 1.0, numerator / xp.where(empty, 1.0, denominator))
+    return xp.where(size == 0, 1.0, score)

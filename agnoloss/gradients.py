@@ -1,0 +1,119 @@
+"""Gradients by one call on every backend."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable
+from functools import wraps
+from typing import Any
+
+from .backends import backend_of
+from .backends.base import Array
+
+
+def value_and_grad(
+    f: Callable[..., Array], argnums: int | tuple[int, ...] = 0
+) -> Callable[..., tuple[Array, Any]]:
+    """Turn a function into one that returns its value and its gradient.
+
+    PyTorch differentiates by autograd, JAX by ``jax.grad``; NumPy, CuPy and every other library of
+    the array API standard by agnoloss's own tape.
+
+    Parameters
+    ----------
+    f : callable
+        Function of arrays to one number (an array of shape ``()``), such as a loss.
+    argnums : int or tuple of ints, default 0
+        Positions of the arguments to differentiate with respect to. These must be real floating
+        arrays; every other argument, by position or keyword, is passed on unchanged.
+
+    Returns
+    -------
+    callable
+        Takes what `f` takes; returns ``(value, gradient)``, with a tuple of gradients if `argnums`
+        is a tuple. A gradient has the shape, dtype and device of its argument. The results are
+        detached, and on PyTorch no ``.grad`` is touched.
+
+    Raises
+    ------
+    TypeError
+        If an argument to differentiate is no real floating array.
+    ValueError
+        If the value is not a single number, or `argnums` names no argument.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from agnoloss import cross_entropy_loss, value_and_grad
+    >>> logits, labels = np.asarray([[2.0, 0.0], [0.0, 2.0]]), np.asarray([0, 0])
+    >>> value, gradient = value_and_grad(cross_entropy_loss)(logits, labels)
+    >>> print(f"{value:.4f}")
+    1.1269
+    >>> print(gradient.round(4))
+    [[-0.0596  0.0596]
+     [-0.4404  0.4404]]
+    """
+    several = isinstance(argnums, tuple)
+    positions = tuple(operator.index(i) for i in (argnums if several else (argnums,)))  # type: ignore[union-attr]
+
+    @wraps(f)
+    def value_and_gradient(*args: Any, **kwargs: Any) -> tuple[Array, Any]:
+        try:
+            wanted = tuple(range(len(args))[i] for i in positions)
+        except IndexError:
+            raise ValueError(
+                f"`argnums` must name positional arguments, of which there are {len(args)}; "
+                f"got {argnums}."
+            ) from None
+        backends = [backend_of(args[i], f"argument {i}") for i in wanted]
+        for i, backend in zip(wanted, backends, strict=True):
+            if backend.kind(args[i]) != "floating":
+                raise TypeError(
+                    f"Argument {i} must be real floating to be differentiated; got {args[i].dtype}."
+                )
+
+        def checked(*inner: Any, **options: Any) -> Array:
+            value = f(*inner, **options)
+            if tuple(getattr(value, "shape", (None,))) != ():
+                raise ValueError(
+                    "A function must return one number (shape ()) to be differentiated; got "
+                    f'{getattr(value, "shape", type(value).__name__)}. `reduction="none"` has no gradient.'
+                )
+            return value
+
+        value, gradients = backends[0].value_and_grad(checked, wanted, args, kwargs)
+        return value, tuple(gradients) if several else gradients[0]
+
+    return value_and_gradient
+
+
+def grad(f: Callable[..., Array], argnums: int | tuple[int, ...] = 0) -> Callable[..., Any]:
+    """Turn a function into one that returns its gradient; see `value_and_grad`.
+
+    Parameters
+    ----------
+    f : callable
+        Function of arrays to one number, such as a loss.
+    argnums : int or tuple of ints, default 0
+        Positions of the arguments to differentiate with respect to.
+
+    Returns
+    -------
+    callable
+        Takes what `f` takes; returns the gradient, or a tuple of gradients if `argnums` is a tuple.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from agnoloss import dice_loss, grad
+    >>> logits = np.asarray([0.0, 1.0, -1.0])
+    >>> grad(dice_loss)(logits, np.asarray([0, 1, 1]), mode="binary").round(4)
+    array([ 0.037 , -0.0583, -0.0583])
+    """
+    with_value = value_and_grad(f, argnums)
+
+    @wraps(f)
+    def gradient(*args: Any, **kwargs: Any) -> Any:
+        return with_value(*args, **kwargs)[1]
+
+    return gradient

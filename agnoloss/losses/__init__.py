@@ -1,0 +1,1 @@
+"""The mathematics of the losses, one file for each family."""

@@ -1,0 +1,193 @@
+"""Cross entropy, plain and balanced: what each pixel's prediction costs in information."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+
+from .. import checks
+from ..backends.base import Array
+from ..block import Block
+from ..docstrings import documented
+from ..pixels import Pixels
+from ..reductions import divide, over_pixels
+
+
+@documented
+def cross_entropy_loss(
+    predictions: Array,
+    targets: Array,
+    /,
+    *,
+    mode: str = "multiclass",
+    from_logits: bool = True,
+    axis: int = 1,
+    ignore_index: int | Sequence[int] | None = None,
+    pixel_weights: Array | None = None,
+    class_weights: Sequence[float] | Array | str | None = None,
+    pos_weight: float | Sequence[float] | Array | None = None,
+    label_smoothing: float = 0.0,
+    reduction: str = "mean",
+    all_reduce: Callable[[Array], Array] | None = None,
+) -> Array:
+    """Make the probability of each pixel's true class large: the default of classification.
+
+    Multiclass, with e the label smoothing, w_c class weights and u_i pixel weights::
+
+        l_i = -sum_c w_c q_ic log p_ic,   q = (1 - e) y + e / C
+        mean = sum_i u_i l_i / sum_i u_i sum_c w_c y_ic
+
+    Binary and multilabel, each element by itself::
+
+        l = -(pos_weight y log p + (1 - y) log(1 - p)),   y smoothed to y (1 - e) + e / 2
+        mean = sum u w l / sum u w
+
+    Parameters
+    ----------
+    {input}
+    {mode}
+    {from_logits}
+    {options}
+    pos_weight : float, or sequence or array of length C, optional
+        Weight of the positive term, binary and multilabel; not in the divisor of the mean.
+    label_smoothing : float, default 0
+        How much of each target is spread over all classes, from 0 to 1.
+    {pixel_reduction}
+    {all_reduce}
+
+    {returns}
+
+    {raises}
+
+    Notes
+    -----
+    Exact for scores as large as 1e4: the logarithm is taken of scores, not of probabilities.
+
+    References
+    ----------
+    .. [1] C. M. Bishop, "Pattern Recognition and Machine Learning", Springer, 2006, equations
+       4.90 and 4.108.
+    .. [2] C. Szegedy et al., "Rethinking the Inception Architecture for Computer Vision", CVPR
+       2016, section 7 (label smoothing).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from agnoloss import cross_entropy_loss
+    >>> probabilities = np.asarray([[0.7, 0.2, 0.1], [0.1, 0.8, 0.1]])
+    >>> loss = cross_entropy_loss(probabilities, np.asarray([0, 2]), from_logits=False)
+    >>> print(f"{loss:.4f}")  # (-ln 0.7 - ln 0.1) / 2
+    1.3296
+    """
+    pixels = Pixels(
+        predictions, targets, mode=mode, from_logits=from_logits, axis=axis,
+        ignore_index=ignore_index, pixel_weights=pixel_weights, class_weights=class_weights,
+        reduction=reduction, all_reduce=all_reduce,
+    )  # fmt: skip
+    return over_pixels(pixels, cross_entropy_terms(pixels, pos_weight, label_smoothing))
+
+
+def cross_entropy_terms(
+    pixels: Pixels, pos_weight: float | Sequence[float] | Array | None, label_smoothing: float
+) -> Callable[[Block], tuple[Array, Array]]:
+    """Check the options of cross entropy; its loss and share for each pixel of a block."""
+    e = checks.number("label_smoothing", label_smoothing, 0.0, 1.0)
+    if pixels.mode == "multiclass":
+        if pos_weight is not None:
+            raise ValueError(
+                "`pos_weight` has a meaning in binary and multilabel mode only; use "
+                f"`class_weights`. Got {pos_weight!r}."
+            )
+        return partial(_multiclass, e=e)
+    positive = 1.0
+    if pos_weight is not None:
+        positive = pixels.per_class("pos_weight", pos_weight, scalar=True)
+    return partial(_binary, e=e, pos_weight=positive)
+
+
+def _multiclass(block: Block, e: float) -> tuple[Array, Array]:
+    # -sum_c w_c q_c log p_c,  q = (1 - e) y + e / C
+    w = block.pixels.class_weights
+    loss = -(1 - e) * block.over_targets(lambda log_p, _: log_p, w)
+    if e:
+        log_p = block.log_probs if w is None else block.log_probs * block.column(w)
+        loss = loss - e / block.num_classes * block.xp.sum(log_p, axis=1)
+    return loss, block.over_targets(None, w)
+
+
+def _binary(block: Block, e: float, pos_weight: Array) -> tuple[Array, Array]:
+    # -(pos_weight y log p + (1 - y) log(1 - p))
+    y = block.targets * (1 - e) + e / 2 if e else block.targets
+    positive = block.per_channel(pos_weight) * y
+    return block.per_element(-(positive * block.log_probs + (1 - y) * block.log_complements))
+
+
+@documented
+def balanced_cross_entropy_loss(
+    predictions: Array,
+    targets: Array,
+    /,
+    *,
+    mode: str = "binary",
+    from_logits: bool = True,
+    axis: int = 1,
+    ignore_index: int | Sequence[int] | None = None,
+    pixel_weights: Array | None = None,
+    class_weights: Sequence[float] | Array | str | None = None,
+    beta: float | Sequence[float] | Array | None = None,
+    reduction: str = "mean",
+    all_reduce: Callable[[Array], Array] | None = None,
+) -> Array:
+    """Weigh few positives against many negatives, as for edges that cover 1 % of an image.
+
+    ::
+
+        l = -(beta y log p + (1 - beta) (1 - y) log(1 - p)),   beta = 1 - mean(y) by default
+        mean = sum u w l / sum u w
+
+    Parameters
+    ----------
+    {input}
+    {binary_mode}
+    {from_logits}
+    {options}
+    beta : float, or sequence or array of length C, optional
+        Weight of the positives, from 0 to 1. By default the fraction of negatives among the
+        elements of the batch that count, for each channel.
+    {pixel_reduction}
+    {all_reduce}
+
+    {returns}
+
+    {raises}
+
+    References
+    ----------
+    .. [1] S. Xie and Z. Tu, "Holistically-Nested Edge Detection", ICCV 2015, equation 2.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from agnoloss import balanced_cross_entropy_loss
+    >>> edges = np.asarray([[1, 0, 0, 0]])
+    >>> print(f"{balanced_cross_entropy_loss(np.zeros((1, 4)), edges):.4f}")  # 3/8 ln 2
+    0.2599
+    """
+    pixels = Pixels(
+        predictions, targets, mode=mode, from_logits=from_logits, axis=axis,
+        ignore_index=ignore_index, pixel_weights=pixel_weights, class_weights=class_weights,
+        reduction=reduction, all_reduce=all_reduce, modes=("binary", "multilabel"),
+    )  # fmt: skip
+    if beta is None:
+        ((true, size),) = pixels.sum(lambda block: (block.target_counts(), block.sizes()))
+        beta = 1 - divide(pixels.xp, true, size)
+    else:
+        beta = pixels.per_class("beta", beta, scalar=True, high=1.0)
+    return over_pixels(pixels, partial(_balanced, beta=beta))
+
+
+def _balanced(block: Block, beta: Array) -> tuple[Array, Array]:
+    # -(beta y log p + (1 - beta) (1 - y) log(1 - p))
+    y, beta = block.targets, block.per_channel(beta)
+    positive, negative = beta * y, (1 - beta) * (1 - y)
+    return block.per_element(-(positive * block.log_probs + negative * block.log_complements))

@@ -1,0 +1,170 @@
+"""Focal loss: cross entropy that lets go of the pixels it already has right."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any
+
+from .. import checks
+from ..backends import backend_of
+from ..backends.base import Array
+from ..block import Block
+from ..docstrings import documented
+from ..pixels import Pixels
+from ..reductions import over_pixels
+
+# Below this 1 - p counts as 0: x ** (gamma - 1) of a subnormal number would overflow float32.
+_NEGLIGIBLE = 1e-30
+
+
+@documented
+def focal_loss(
+    predictions: Array,
+    targets: Array,
+    /,
+    *,
+    mode: str = "multiclass",
+    from_logits: bool = True,
+    axis: int = 1,
+    ignore_index: int | Sequence[int] | None = None,
+    pixel_weights: Array | None = None,
+    class_weights: Sequence[float] | Array | str | None = None,
+    gamma: float = 2.0,
+    alpha: float | Sequence[float] | Array | None = None,
+    reduction: str = "mean",
+    all_reduce: Callable[[Array], Array] | None = None,
+) -> Array:
+    """Learn from the few hard pixels where easy ones, such as background, are many.
+
+    Multiclass, and binary or multilabel::
+
+        l_i = -sum_c w_c alpha_c y_ic (1 - p_ic)^gamma log p_ic
+        l = -(alpha y (1 - p)^gamma log p + (1 - alpha) (1 - y) p^gamma log(1 - p))
+
+    The mean divides by pixels as cross entropy does (``sum u w``), not by alpha.
+
+    Parameters
+    ----------
+    {input}
+    {mode}
+    {from_logits}
+    {options}
+    gamma : float, default 2
+        Exponent, at least 0; 0 is cross entropy.
+    alpha : float, or sequence or array of length C, optional
+        Binary and multilabel: weight of the positives, from 0 to 1, 1 - alpha that of the
+        negatives; a number or one for each channel. Multiclass: one weight for each class.
+    {pixel_reduction}
+    {all_reduce}
+
+    {returns}
+
+    {raises}
+
+    Notes
+    -----
+    Value and gradient are finite for every gamma and every finite score.
+
+    References
+    ----------
+    .. [1] T.-Y. Lin et al., "Focal Loss for Dense Object Detection", ICCV 2017, equation 5.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from agnoloss import focal_loss
+    >>> p, y = np.asarray([[0.9, 0.1]]), np.asarray([0])
+    >>> print(f"{focal_loss(p, y, from_logits=False):.6f}")  # -0.1^2 ln 0.9
+    0.001054
+    """
+    pixels = Pixels(
+        predictions, targets, mode=mode, from_logits=from_logits, axis=axis,
+        ignore_index=ignore_index, pixel_weights=pixel_weights, class_weights=class_weights,
+        reduction=reduction, all_reduce=all_reduce,
+    )  # fmt: skip
+    gamma = checks.number("gamma", gamma, 0.0)
+    return over_pixels(pixels, partial(_focal, gamma=gamma, alpha=_alpha(pixels, alpha)))
+
+
+def _alpha(pixels: Pixels, alpha: Any) -> Array | None:
+    if alpha is None:
+        return None
+    if pixels.mode != "multiclass":
+        return pixels.per_class("alpha", alpha, scalar=True, high=1.0)
+    if isinstance(alpha, (int, float)):
+        raise ValueError(
+            f"`alpha` must have one number for each of {pixels.num_classes} classes in multiclass "
+            f"mode, where one number would only rescale the loss; got {alpha}."
+        )
+    return pixels.per_class("alpha", alpha)
+
+
+def _focal(block: Block, gamma: float, alpha: Array | None) -> tuple[Array, Array]:
+    def term(log_p: Array, complement: Array) -> Array:
+        # -(1 - p)^gamma log p
+        return -_modulated(block.xp, log_p, complement, gamma)
+
+    if block.multiclass:
+        w = block.pixels.class_weights
+        return block.over_targets(term, alpha, w), block.over_targets(None, w)
+    y = block.targets
+    positive = y * term(block.log_probs, block.complements)
+    negative = (1 - y) * term(block.log_complements, block.probs)
+    if alpha is not None:
+        alpha = block.per_channel(alpha)
+        positive, negative = alpha * positive, (1 - alpha) * negative
+    return block.per_element(positive + negative)
+
+
+def _modulated(xp: Any, values: Array, base: Array, gamma: float) -> Array:
+    """base^gamma values, 0 with gradient 0 at base 0 for every gamma above 0."""
+    if gamma == 0:
+        return values
+    counts = base > _NEGLIGIBLE
+    return xp.where(counts, xp.where(counts, base, 1.0) ** gamma * values, 0.0)
+
+
+def focal_modulation(cross_entropy: Array, gamma: float = 2.0) -> Array:
+    """Focus a cross entropy that is already weighted or averaged: (1 - exp(-ce))^gamma ce.
+
+    For code that modulates the mean of a batch instead of each pixel, which is another loss than
+    `focal_loss`.
+
+    Parameters
+    ----------
+    cross_entropy : array, real floating
+        Cross entropy of any shape, not negative.
+    gamma : float, default 2
+        Exponent, at least 0.
+
+    Returns
+    -------
+    array
+        Of the shape of `cross_entropy`.
+
+    Raises
+    ------
+    TypeError
+        If `cross_entropy` is no real floating array.
+    ValueError
+        If `gamma` is negative.
+
+    References
+    ----------
+    .. [1] T.-Y. Lin et al., "Focal Loss for Dense Object Detection", ICCV 2017, equation 4, with
+       p_t = exp(-ce).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from agnoloss import focal_modulation
+    >>> print(f"{focal_modulation(np.asarray(0.5), 2.0):.4f}")
+    0.0774
+    """
+    backend = backend_of(cross_entropy, "cross_entropy")
+    if backend.kind(cross_entropy) != "floating":
+        raise TypeError(f"`cross_entropy` must be real floating; got {cross_entropy.dtype}.")
+    ce = backend.upcast(cross_entropy)
+    complement = -backend.xp.expm1(-ce)
+    return _modulated(backend.xp, ce, complement, checks.number("gamma", gamma, 0.0))

@@ -1,0 +1,268 @@
+"""The one door for inputs: check them, bring them to (N, C, P), hand them out in blocks."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from .once import once
+from numbers import Real
+from typing import Any
+
+from . import checks
+from .backends import backend_of, is_array
+from .backends.base import Array
+from .block import Block
+
+MODES = ("multiclass", "multilabel", "binary")
+REDUCTIONS = ("mean", "sum", "none")
+
+
+class Pixels:
+    """Checked predictions and targets, as the sums over pixels that losses are made of.
+
+    Parameters
+    ----------
+    predictions, targets : array
+        As the losses take them.
+    mode, from_logits, axis, ignore_index, pixel_weights, class_weights, reduction, all_reduce
+        As the losses take them.
+    modes : tuple of str
+        Modes the loss has a meaning in.
+    reductions : tuple of str
+        Reductions it has a meaning in.
+
+    Attributes
+    ----------
+    num_classes : int
+        Length of the class axis, 1 in binary mode.
+    class_weights : array, (C,), or None
+        Weights of the classes, made from the targets if ``"balanced"`` was asked for.
+    """
+
+    def __init__(
+        self,
+        predictions: Array,
+        targets: Array,
+        *,
+        mode: str,
+        from_logits: bool,
+        axis: int,
+        ignore_index: int | Sequence[int] | None,
+        pixel_weights: Array | None,
+        class_weights: Sequence[float] | Array | str | None,
+        reduction: str,
+        all_reduce: Callable[[Array], Array] | None = None,
+        modes: tuple[str, ...] = MODES,
+        reductions: tuple[str, ...] = REDUCTIONS,
+    ) -> None:
+        checks.choice("mode", mode, modes)
+        checks.choice("reduction", reduction, reductions)
+        checks.flag("from_logits", from_logits)
+        self.backend = backend = backend_of(predictions, "predictions")
+        self.xp = backend.xp
+        self.mode, self.from_logits, self.reduction = mode, from_logits, reduction
+        self.all_reduce = all_reduce
+        if backend.kind(predictions) != "floating":
+            raise TypeError(
+                f"`predictions` must be real floating; got {predictions.dtype}."
+            )
+        self.ignored = checks.labels_to_ignore(ignore_index)
+        other = backend_of(targets, "targets")
+        layout = checks.Layout(predictions.shape, targets.shape, mode, axis)
+        self.spatial = layout.spatial
+        extremes = other.extremes(targets)
+        targets = backend.adopt(targets, other, "targets")
+        self.dense = layout.dense
+        self._check_kind(targets)
+        self.num_classes = layout.num_classes
+        self._predictions = layout.flatten(self.xp, predictions)
+        if layout.dense:
+            self._targets = layout.flatten(self.xp, targets)
+        else:
+            self._targets = self.xp.reshape(targets, self._shape())
+        self._weights = self._pixel_weights(pixel_weights, predictions.shape)
+        self.dtype = self.xp.float32 if backend.is_half(predictions) else predictions.dtype
+        self._trust: Array | None = self._checked_values(extremes)
+        self.class_weights = self._class_weights(class_weights)
+
+    # --- evaluation -------------------------------------------------------------------------
+
+    @once
+    def whole(self) -> Block:
+        """Every pixel in one block, for losses that are no sums."""
+        return Block(self, self._predictions, self._targets, self._weights)
+
+    def sum(self, *statistics: Callable[[Block], Any], per_image: bool = False) -> list[Any]:
+        """Add up statistics over all pixels, in one pass.
+
+        Parameters
+        ----------
+        statistics : callables
+            Each takes a `Block` and returns a (named) tuple of small arrays whose first axis is
+            the images of the block.
+        per_image : bool
+            Keep one sum for each image instead of adding the images up.
+
+        Returns
+        -------
+        list
+            What each statistic returned, summed.
+        """
+        block = self.whole
+        return [self._finish(statistic(block), per_image) for statistic in statistics]
+
+    def _finish(self, sums: Any, per_image: bool) -> Any:
+        finished = []
+        for part in sums:
+            if self._trust is not None:
+                part = part * self._trust
+            if not per_image:
+                part = self.xp.sum(part, axis=0)
+                if self.all_reduce is not None:
+                    part = self.all_reduce(part)
+            finished.append(part)
+        return type(sums)(*finished) if hasattr(sums, "_fields") else tuple(finished)
+
+    def trusted(self, values: Array) -> Array:
+        """Values of `whole`, NaN if a label is out of range that could not be looked at."""
+        return values if self._trust is None else values * self._trust
+
+    def restore(self, values: Array) -> Array:
+        """Values per pixel (N, P) to (N, *S), per element (N, C, P) to (N, C, *S)."""
+        if self.mode == "binary":
+            values = self.xp.squeeze(values, axis=1)
+        return self.xp.reshape(values, (*values.shape[:-1], *self.spatial))
+
+    # --- options that come as numbers or arrays ---------------------------------------------
+
+    def per_class(
+        self, name: str, value: Any, scalar: bool = False, high: float = math.inf
+    ) -> Array:
+        """Turn an option into an array (C,), or into a number where `scalar` allows one.
+
+        Raises
+        ------
+        TypeError
+            If it is no number, sequence of numbers or array of the predictions' library.
+        ValueError
+            If its length is not the number of classes, or a number is negative, above `high` or not
+            finite.
+        """
+        if is_array(value):
+            other = backend_of(value, name)
+            if other is not self.backend and other.library == "numpy":
+                value = value.tolist()  # a NumPy array of one number per class is as good as a list
+            else:
+                value = self.backend.adopt(value, other, name)
+                checks.length(name, value.shape, self.num_classes, scalar)
+                return self.xp.astype(value, self.dtype)
+        if isinstance(value, Real) and scalar:
+            return checks.weight(name, value, high)
+        if isinstance(value, (str, Real)) or not isinstance(value, Sequence):
+            raise TypeError(
+                f"`{name}` must be {'a number or ' if scalar else ''}a sequence of {self.num_classes} "
+                f"numbers, one for each class; got {value!r}."
+            )
+        checks.length(name, (len(value),), self.num_classes, scalar)
+        return self.constant([checks.weight(name, number, high) for number in value])
+
+    def _class_weights(self, value: Any) -> Array | None:
+        if value is None:
+            return None
+        if not isinstance(value, str):
+            return self.per_class("class_weights", value)
+        checks.choice("class_weights", value, ("balanced",))
+        self.class_weights = None
+        (counts,) = self.sum(lambda block: (block.target_counts(),))
+        count = counts[0]
+        # total / (C x count); an absent class gets 0
+        safe = self.xp.where(count == 0, 1.0, count)
+        share = self.xp.sum(count) / (self.num_classes * safe)
+        return self.xp.where(count == 0, 0.0, share)
+
+    def constant(self, values: Any) -> Array:
+        """Python numbers as an array of the dtype and on the device that sums have."""
+        return self.backend.constant(values, self.dtype, self._predictions)
+
+    def _shape(self) -> tuple[int, int]:
+        """(N, P)."""
+        return self._predictions.shape[0], self._predictions.shape[2]
+
+    # --- checks of values and arrays --------------------------------------------------------
+
+    def _check_kind(self, targets: Array) -> None:
+        kind = self.backend.kind(targets)
+        if kind == "other":
+            raise TypeError(f"`targets` must be integer, bool or real floating; got {targets.dtype}.")
+        if kind == "floating" and not self.dense:
+            raise TypeError(
+                f"`targets` without a class axis are labels and must be integer or bool; got "
+                f"{targets.dtype}."
+            )
+        if self.dense and self.mode == "multiclass" and self.ignored:
+            raise ValueError(
+                "`ignore_index` has no meaning for dense multiclass targets; got "
+                f"{self.ignored}. Pass `pixel_weights` with 0 where a pixel is to be ignored."
+            )
+
+    def _pixel_weights(self, weights: Array | None, shape: tuple[int, ...]) -> Array | None:
+        if weights is None:
+            return None
+        other = backend_of(weights, "pixel_weights")
+        weights = self.backend.adopt(weights, other, "pixel_weights")
+        if self.backend.kind(weights) == "other":
+            raise TypeError(f"`pixel_weights` must be real; got {weights.dtype}.")
+        extremes = self.backend.extremes(weights)
+        if extremes is not None and extremes[0] < 0:
+            raise ValueError(f"`pixel_weights` must not be negative; got {extremes[0]}.")
+        expected = (self._predictions.shape[0], *self.spatial)
+        if tuple(weights.shape) not in (expected, *([tuple(shape)] if self.mode == "binary" else [])):
+            raise ValueError(
+                f"`pixel_weights` must have shape {expected} for predictions of shape "
+                f"{tuple(shape)}; got {tuple(weights.shape)}."
+            )
+        return self.xp.reshape(weights, self._shape())
+
+    def _checked_values(self, extremes: tuple[float, float] | None) -> Array | None:
+        """Look for targets and probabilities out of range where that costs nothing.
+
+        Returns
+        -------
+        array or None
+            Where values cannot be looked at, an array () to multiply with: 1, or NaN if a target
+            is out of range. None where they were looked at and are in order.
+        """
+        xp, backend = self.xp, self.backend
+        low, high = 0, 1 if self.dense or self.mode == "binary" else self.num_classes - 1
+        if not self.from_logits:
+            self._check_probabilities()
+        if extremes is not None:
+            if low <= extremes[0] and extremes[1] <= high:
+                return None
+            extremes = backend.extremes(self.whole.counted_targets(fill=low))
+            if extremes is not None:
+                worst = extremes[0] if extremes[0] < low else extremes[1]
+                if low <= worst <= high or math.isnan(worst):
+                    return None
+                what = "labels" if not self.dense or self.mode == "binary" else "values"
+                raise ValueError(
+                    f"`targets` must hold {what} from {low} to {high}"
+                    f"{f' or {self.ignored}' if self.ignored else ''}; got {worst}."
+                )
+        counted = self.whole.counted_targets(fill=low)
+        bad = xp.any((counted < low) | (counted > high))
+        return xp.where(bad, math.nan, self.constant(1.0))
+
+    def _check_probabilities(self) -> None:
+        extremes = self.backend.extremes(self._predictions)
+        high = math.inf if self.mode == "multiclass" else 1 + checks.PROBABILITY_SLACK
+        low = -checks.PROBABILITY_SLACK
+        if extremes is None or (extremes[0] >= low and extremes[1] <= high):
+            return
+        extremes = self.backend.extremes(self.whole.scores)
+        if extremes is not None and (extremes[0] < low or extremes[1] > high):
+            worst = extremes[0] if extremes[0] < low else extremes[1]
+            raise ValueError(
+                "`predictions` must be probabilities, from 0 to 1, with from_logits=False; got "
+                f"{worst}. For raw scores, leave from_logits=True."
+            )

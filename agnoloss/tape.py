@@ -1,0 +1,300 @@
+"""Reverse-mode differentiation for array libraries that have none.
+
+A `Box` stands for an array while a function runs; every operation on it is noted with the rule that
+takes a gradient back to its inputs (`tape_rules.py`). Rules are written with the operations of the
+boxed arrays, so a box may hold another tape's boxes: differentiation nests.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable
+from typing import Any
+
+from .backends import is_array
+from .backends.base import Array, Backend
+from .compat import device
+from .tape_rules import BINARY_OPERATORS, COMPARISONS, NO_GRADIENT, RULES
+
+_levels = itertools.count()
+
+
+class Box:
+    """An array under differentiation; behaves as an array of the standard."""
+
+    __slots__ = ("_agnoloss_tape", "parents", "tracked", "value")
+    __array_ufunc__ = None  # NumPy's and CuPy's operators leave the operation to the box
+    __array_priority__ = 1e4
+
+    def __init__(self, value: Array, tape: Tape, parents: tuple[Any, ...], tracked: bool) -> None:
+        self.value = value
+        self._agnoloss_tape = tape
+        self.parents = parents
+        self.tracked = tracked
+
+    shape = property(lambda self: self.value.shape)
+    ndim = property(lambda self: self.value.ndim)
+    dtype = property(lambda self: self.value.dtype)
+    size = property(lambda self: self.value.size)
+    device = property(lambda self: device(self.value))
+    T = property(lambda self: self._agnoloss_tape.xp.permute_dims(self, (1, 0)))
+    mT = property(lambda self: self._agnoloss_tape.xp.matrix_transpose(self))
+    __hash__ = object.__hash__
+
+    def __array_namespace__(self, api_version: str | None = None) -> Any:
+        """Namespace whose functions note what they do."""
+        return self._agnoloss_tape.xp
+
+    def __getitem__(self, key: Any) -> Box:
+        return self._agnoloss_tape.xp.getitem(self, key)  # type: ignore[no-any-return]
+
+    def __repr__(self) -> str:
+        return f"Box({self.value!r})"
+
+    def _refuse(self, *_: Any) -> Any:
+        raise TypeError(
+            "A value that is being differentiated cannot become a Python number, bool, list or a "
+            "plain array: return it from the function instead."
+        )
+
+    __bool__ = __float__ = __int__ = __index__ = __len__ = __iter__ = __array__ = _refuse
+
+
+def _operator(name: str, swap: bool) -> Callable[[Box, Any], Any]:
+    def operate(self: Box, other: Any) -> Any:
+        tape = self._agnoloss_tape
+        if isinstance(other, Box) and other._agnoloss_tape.level > tape.level:
+            tape = other._agnoloss_tape  # the inner derivative notes operations on both
+        function = getattr(tape.xp, name)
+        return function(other, self) if swap else function(self, other)
+
+    return operate
+
+
+for _symbol, _name in (BINARY_OPERATORS | COMPARISONS).items():
+    setattr(Box, f"__{_symbol}__", _operator(_name, swap=False))
+    if _symbol in BINARY_OPERATORS:
+        setattr(Box, f"__r{_symbol}__", _operator(_name, swap=True))
+for _symbol, _name in {"neg": "negative", "invert": "bitwise_invert", "abs": "abs"}.items():
+    setattr(Box, f"__{_symbol}__", lambda self, name=_name: getattr(self._agnoloss_tape.xp, name)(self))
+
+
+class TapeNamespace:
+    """The array API namespace of boxes."""
+
+    __name__ = "agnoloss.tape"
+
+    def __init__(self, tape: Tape) -> None:
+        self._tape = tape
+
+    def __getattr__(self, name: str) -> Any:
+        tape = self._tape
+        if name in RULES:
+            rule = RULES[name]
+
+            def function(*args: Any, **kwargs: Any) -> Any:
+                return rule(tape, *args, **kwargs)
+        else:
+            plain = getattr(tape.inner.xp, name)
+            if not callable(plain) or isinstance(plain, type):
+                return plain
+
+            def function(*args: Any, **kwargs: Any) -> Any:
+                if name not in NO_GRADIENT and tape.any_tracked((args, kwargs)):
+                    raise NotImplementedError(
+                        f"The tape has no derivative rule for `{name}`; it knows {', '.join(sorted(RULES))}."
+                    )
+                return tape.box(plain(*tape.plain(args), **tape.plain(kwargs)))
+
+        setattr(self, name, function)
+        return function
+
+
+class Tape:
+    """One recording: boxes made by it, the namespace and backend they belong to."""
+
+    def __init__(self, inner: Backend) -> None:
+        self.inner = inner
+        self.level = next(_levels)
+        self.xp = TapeNamespace(self)
+        self.backend = TapeBackend(self)
+
+    def box(self, value: Any, tracked: bool = False) -> Any:
+        """Box arrays, also inside lists and tuples; leave anything else alone."""
+        if isinstance(value, (tuple, list)):
+            return type(value)(self.box(part, tracked) for part in value)
+        return Box(value, self, (), tracked) if is_array(value) else value
+
+    def plain(self, value: Any) -> Any:
+        """Take arrays out of this tape's boxes, also inside tuples, lists and dictionaries."""
+        if isinstance(value, Box):
+            return value.value if value._agnoloss_tape is self else value
+        if isinstance(value, tuple | list) and not hasattr(value, "_fields"):
+            return type(value)(self.plain(part) for part in value)
+        if isinstance(value, dict):
+            return {key: self.plain(part) for key, part in value.items()}
+        return value
+
+    def any_tracked(self, value: Any) -> bool:
+        """Whether a gradient is wanted of any of the values."""
+        if isinstance(value, (tuple, list)):
+            return any(self.any_tracked(part) for part in value)
+        if isinstance(value, dict):
+            return any(self.any_tracked(part) for part in value.values())
+        return isinstance(value, Box) and value._agnoloss_tape is self and value.tracked
+
+    def note(self, value: Array, *inputs: tuple[Any, Callable[[Array], Array]]) -> Box:
+        """Box a result together with, for each input, the rule for its share of the gradient."""
+        parents = tuple((box, rule) for box, rule in inputs if self.any_tracked(box))
+        return Box(value, self, parents, bool(parents))
+
+    def gradients(self, result: Box, wanted: list[Box]) -> tuple[Array, ...]:
+        """Gradients of a result with respect to boxes, both of this tape."""
+        xp = self.inner.xp
+        found: dict[int, Array] = {id(result): xp.ones_like(result.value)}
+        keep = {id(box) for box in wanted}
+        for box in reversed(_in_order(result)):
+            gradient = found[id(box)] if id(box) in keep else found.pop(id(box))
+            for parent, rule in box.parents:
+                share = rule(gradient)
+                if share.dtype != parent.dtype:
+                    share = xp.astype(share, parent.dtype)
+                known = found.get(id(parent))
+                found[id(parent)] = share if known is None else known + share
+        return tuple(
+            found[id(box)] if id(box) in found else xp.zeros_like(box.value) for box in wanted
+        )
+
+
+def _in_order(result: Box) -> list[Box]:
+    """Every tracked box below a result, each after the boxes it was made of."""
+    order: list[Box] = []
+    seen: set[int] = set()
+    pending = [(result, False)]
+    while pending:
+        box, done = pending.pop()
+        if done:
+            order.append(box)
+        elif id(box) not in seen:
+            seen.add(id(box))
+            pending.append((box, True))
+            pending.extend((parent, False) for parent, _ in box.parents)
+    return order
+
+
+class TapeBackend(Backend):
+    """Hooks on boxes: the inner library's own hook forward, its closed form backward."""
+
+    def __init__(self, tape: Tape) -> None:
+        super().__init__(tape.xp, tape.inner.library)
+        self.tape = tape
+        self.inner = tape.inner
+
+    def adopt(self, array: Array, other: Backend, name: str) -> Array:
+        """Take what the inner backend takes, as a constant."""
+        if other is self:
+            return array
+        return self.tape.box(self.inner.adopt(array, other, name))
+
+    def conversion_hint(self, name: str) -> str:
+        """Say what the inner library says."""
+        return self.inner.conversion_hint(name)
+
+    def kind(self, array: Array) -> str:
+        """Ask the inner backend."""
+        return self.inner.kind(array.value)
+
+    def is_half(self, array: Array) -> bool:
+        """Ask the inner backend."""
+        return self.inner.is_half(array.value)
+
+    def labels(self, array: Array) -> Array:
+        """Ask the inner backend."""
+        return self.tape.box(self.inner.labels(array.value))
+
+    def extremes(self, array: Array) -> tuple[float, float] | None:
+        """Look where the inner backend looks."""
+        return self.inner.extremes(array.value)
+
+    def constant(self, values: Any, dtype: Any, like: Array) -> Array:
+        """Box the inner backend's constant."""
+        return self.tape.box(self.inner.constant(values, dtype, like.value))
+
+    def arange(self, count: int, like: Array) -> Array:
+        """Box the inner backend's."""
+        return self.tape.box(self.inner.arange(count, like.value))
+
+    def stop_gradient(self, array: Array) -> Array:
+        """Box the value alone, as a constant of this tape and of those around it."""
+        return self.tape.box(self.inner.stop_gradient(array.value))
+
+    def log_softmax(self, logits: Array) -> Array:
+        """d z = g - softmax(z) sum_c g_c."""
+        xp = self.inner.xp
+        value = self.inner.log_softmax(logits.value)
+
+        def back(g: Array) -> Array:
+            return g - xp.exp(value) * xp.sum(g, axis=1, keepdims=True)
+
+        return self.tape.note(value, (logits, back))
+
+    def log_sigmoid(self, logits: Array) -> Array:
+        """d z = g sigmoid(-z)."""
+        xp, z = self.inner.xp, logits.value
+        return self.tape.note(
+            self.inner.log_sigmoid(z), (logits, lambda g: g * xp.exp(self.inner.log_sigmoid(-z)))
+        )
+
+    def gather(self, values: Array, labels: Array) -> Array:
+        """Gradient at the pixel's class, zero at the others."""
+        xp, index = self.inner.xp, labels.value
+
+        def back(g: Array) -> Array:
+            classes = xp.reshape(self.inner.arange(values.shape[1], index), (1, -1, 1))
+            here = xp.expand_dims(index, axis=1) == classes
+            return xp.where(here, xp.expand_dims(g, axis=1), 0.0)
+
+        return self.tape.note(self.inner.gather(values.value, index), (values, back))
+
+    def lookup(self, table: Array, labels: Array) -> Array:
+        """Each class gets the sum of its pixels' gradients."""
+        xp, index = self.inner.xp, labels.value
+
+        def back(g: Array) -> Array:
+            return xp.sum(self.inner.class_sums(g, index, table.shape[0]), axis=0)
+
+        return self.tape.note(self.inner.lookup(table.value, index), (table, back))
+
+    def class_sums(self, values: Array, labels: Array, classes: int) -> Array:
+        """Each pixel gets the gradient of its class's sum."""
+        xp, index = self.inner.xp, labels.value
+
+        def back(g: Array) -> Array:
+            return xp.take_along_axis(g, index, axis=1)
+
+        return self.tape.note(self.inner.class_sums(values.value, index, classes), (values, back))
+
+    def in_descending_order(self, errors: Any, payload: Any, function: Any) -> Any:
+        """Sort the plain arrays: no gradient flows through the result."""
+        inner = self.inner
+        plain = (inner.stop_gradient(part) for part in self.tape.plain((errors, *payload)))
+        errors, *payload = plain
+        return self.tape.box(inner.in_descending_order(errors, tuple(payload), function))
+
+
+def value_and_grad(
+    backend: Backend,
+    function: Callable[..., Array],
+    argnums: tuple[int, ...],
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+) -> tuple[Array, tuple[Array, ...]]:
+    """Value of a function of arrays and its gradients; every array argument is boxed."""
+    tape = Tape(backend)
+    boxes = [tape.box(arg, tracked=i in argnums) for i, arg in enumerate(args)]
+    result = function(*boxes, **{key: tape.box(value) for key, value in kwargs.items()})
+    wanted = [boxes[i] for i in argnums]
+    if not isinstance(result, Box) or result._agnoloss_tape is not tape:
+        zeros = tuple(backend.xp.zeros_like(box.value) for box in wanted)
+        return tape.plain(result), zeros
+    return result.value, tape.gradients(result, wanted)

@@ -1,0 +1,65 @@
+"""Focal loss, as a loop."""
+
+import math
+
+import numpy as np
+
+from ._common import over_pixels, per_class, read, weights_of_classes
+
+
+def focal_loss(
+    predictions,
+    targets,
+    /,
+    *,
+    mode="multiclass",
+    from_logits=True,
+    axis=1,
+    ignore_index=None,
+    pixel_weights=None,
+    class_weights=None,
+    gamma=2.0,
+    alpha=None,
+    reduction="mean",
+):
+    """Lin et al., Focal Loss for Dense Object Detection, ICCV 2017, equation 5.
+
+    multiclass: l_i = -sum_c w_c y_c alpha_c (1 - p_c)^gamma log p_c, alpha one per class.
+    binary, multilabel: l = -(alpha y (1 - p)^gamma log p
+                              + (1 - alpha) (1 - y) p^gamma log(1 - p)).
+    Without alpha both terms have weight 1. The mean divides as cross entropy does, not by alpha.
+    """
+    batch = read(predictions, targets, mode, from_logits, axis, ignore_index, pixel_weights)
+    w = weights_of_classes(batch, class_weights)
+    classes = range(batch.classes)
+    if mode == "multiclass" and alpha is not None and np.ndim(alpha) == 0:
+        raise ValueError("`alpha` must have one entry per class in multiclass mode.")
+    positive = per_class(alpha, batch.classes)
+    negative = [1.0 if alpha is None else 1 - a for a in positive]
+
+    def softmax_terms(pixel):
+        loss = share = 0.0
+        for c in classes:
+            y = pixel.targets[c]
+            loss -= w[c] * y * positive[c] * pixel.rests[c] ** gamma * pixel.log_probs[c]
+            share += w[c] * y
+        return [(pixel.weight * loss, pixel.weight * share)]
+
+    def sigmoid_terms(pixel):
+        terms = []
+        for c in classes:
+            y = pixel.targets[c]
+            loss = -positive[c] * y * pixel.rests[c] ** gamma * pixel.log_probs[c]
+            loss -= negative[c] * (1 - y) * pixel.probs[c] ** gamma * pixel.log_rests[c]
+            weight = pixel.weights[c] * w[c]
+            terms.append((weight * loss, weight))
+        return terms
+
+    return over_pixels(batch, softmax_terms if mode == "multiclass" else sigmoid_terms, reduction)
+
+
+def focal_modulation(cross_entropy, gamma):
+    """(1 - exp(-ce))^gamma ce, element by element."""
+    array = np.asarray(cross_entropy, np.float64)
+    values = [(-math.expm1(-ce)) ** gamma * ce for ce in array.ravel().tolist()]
+    return values[0] if array.ndim == 0 else np.asarray(values).reshape(array.shape)
