@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from .once import once
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from . import checks
 from .backends.base import Array
+from .once import once
 
 if TYPE_CHECKING:
     from .pixels import Pixels
@@ -224,9 +224,7 @@ class Block:
 
     # --- sums -------------------------------------------------------------------------------
 
-    def over_targets(
-        self, function: Callable[[Array, Array], Array] | None, *factors: Array | None
-    ) -> Array:
+    def over_targets(self, function: Callable[[Array, Array], Array] | None, *factors: Array | None) -> Array:
         """sum_c y_c f_c w_c f(log p_c, 1 - p_c) for each pixel (n, p), multiclass.
 
         Where targets are labels the function is evaluated at the pixel's class alone.

@@ -32,7 +32,7 @@ def number(name: str, value: Any, low: float = -math.inf, high: float = math.inf
     """Check an option that is one number in a range (TypeError, ValueError)."""
     if not isinstance(value, Real) or isinstance(value, bool):
         raise TypeError(f"`{name}` must be a number; got {value!r}.")
-    if not low <= value <= high:
+    if not low <= float(value) <= high:
         limits = f"at least {low}" if high == math.inf else f"from {low} to {high}"
         raise ValueError(f"`{name}` must be {limits}; got {value}.")
     return float(value)
@@ -92,7 +92,8 @@ def class_indices(classes: Any, num_classes: int) -> str | tuple[int, ...]:
         ) from None
     if not indices or len(set(indices)) < len(indices) or any(not 0 <= c < num_classes for c in indices):
         raise ValueError(
-            f"`classes` must hold different indices from 0 to {num_classes - 1}, at least one; got {classes!r}."
+            f"`classes` must hold different indices from 0 to {num_classes - 1}, at least one; "
+            f"got {classes!r}."
         )
     return indices
 
@@ -119,9 +120,7 @@ class Layout:
         Length of the class axis, 1 in binary mode.
     """
 
-    def __init__(
-        self, predictions: tuple[int, ...], targets: tuple[int, ...], mode: str, axis: int
-    ) -> None:
+    def __init__(self, predictions: tuple[int, ...], targets: tuple[int, ...], mode: str, axis: int) -> None:
         self.shape = shape = tuple(predictions)
         targets = tuple(targets)
         try:
@@ -145,9 +144,7 @@ class Layout:
         self.spatial = without[1:]
 
     @staticmethod
-    def _class_axis(
-        shape: tuple[int, ...], targets: tuple[int, ...], mode: str, axis: int
-    ) -> int | None:
+    def _class_axis(shape: tuple[int, ...], targets: tuple[int, ...], mode: str, axis: int) -> int | None:
         inside = -len(shape) <= axis < len(shape)
         if mode == "binary":
             if not shape:

@@ -90,9 +90,9 @@ ValueError
 _TEXTS = {
     "input": _INPUT,
     "mode": _MODE.format(default='"multiclass"'),
-    "binary_mode": _MODE.format(default='"binary"').replace('"multiclass", ', "").replace(
-        "Softmax over `axis`, sigmoid", "Sigmoid"
-    ),
+    "binary_mode": _MODE.format(default='"binary"')
+    .replace('"multiclass", ', "")
+    .replace("Softmax over `axis`, sigmoid", "Sigmoid"),
     "from_logits": _LOGITS,
     "options": _OPTIONS,
     "all_reduce": _ALL_REDUCE,

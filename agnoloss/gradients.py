@@ -54,7 +54,8 @@ def value_and_grad(
      [-0.4404  0.4404]]
     """
     several = isinstance(argnums, tuple)
-    positions = tuple(operator.index(i) for i in (argnums if several else (argnums,)))  # type: ignore[union-attr]
+    wanted_args = argnums if isinstance(argnums, tuple) else (argnums,)
+    positions = tuple(operator.index(i) for i in wanted_args)
 
     @wraps(f)
     def value_and_gradient(*args: Any, **kwargs: Any) -> tuple[Array, Any]:
@@ -62,8 +63,7 @@ def value_and_grad(
             wanted = tuple(range(len(args))[i] for i in positions)
         except IndexError:
             raise ValueError(
-                f"`argnums` must name positional arguments, of which there are {len(args)}; "
-                f"got {argnums}."
+                f"`argnums` must name positional arguments, of which there are {len(args)}; got {argnums}."
             ) from None
         backends = [backend_of(args[i], f"argument {i}") for i in wanted]
         for i, backend in zip(wanted, backends, strict=True):

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 
-class once:  # noqa: N801 - used as a decorator
+class once:
     """Property whose value is kept in the instance.
 
     ``functools.cached_property`` takes a lock in Python 3.10 and 3.11, which dynamo cannot trace.

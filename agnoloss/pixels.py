@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from .once import once
 from numbers import Real
 from typing import Any
 
@@ -12,6 +11,7 @@ from . import checks
 from .backends import backend_of, is_array
 from .backends.base import Array
 from .block import Block
+from .once import once
 
 MODES = ("multiclass", "multilabel", "binary")
 REDUCTIONS = ("mean", "sum", "none")
@@ -63,9 +63,7 @@ class Pixels:
         self.mode, self.from_logits, self.reduction = mode, from_logits, reduction
         self.all_reduce = all_reduce
         if backend.kind(predictions) != "floating":
-            raise TypeError(
-                f"`predictions` must be real floating; got {predictions.dtype}."
-            )
+            raise TypeError(f"`predictions` must be real floating; got {predictions.dtype}.")
         self.ignored = checks.labels_to_ignore(ignore_index)
         other = backend_of(targets, "targets")
         layout = checks.Layout(predictions.shape, targets.shape, mode, axis)
@@ -135,9 +133,7 @@ class Pixels:
 
     # --- options that come as numbers or arrays ---------------------------------------------
 
-    def per_class(
-        self, name: str, value: Any, scalar: bool = False, high: float = math.inf
-    ) -> Array:
+    def per_class(self, name: str, value: Any, scalar: bool = False, high: float = math.inf) -> Array:
         """Turn an option into an array (C,), or into a number where `scalar` allows one.
 
         Raises
@@ -196,8 +192,7 @@ class Pixels:
             raise TypeError(f"`targets` must be integer, bool or real floating; got {targets.dtype}.")
         if kind == "floating" and not self.dense:
             raise TypeError(
-                f"`targets` without a class axis are labels and must be integer or bool; got "
-                f"{targets.dtype}."
+                f"`targets` without a class axis are labels and must be integer or bool; got {targets.dtype}."
             )
         if self.dense and self.mode == "multiclass" and self.ignored:
             raise ValueError(

@@ -56,9 +56,7 @@ class Classes:
         As the losses take it.
     """
 
-    def __init__(
-        self, pixels: Pixels, classes: Any, per_image: bool, average: str = "macro"
-    ) -> None:
+    def __init__(self, pixels: Pixels, classes: Any, per_image: bool, average: str = "macro") -> None:
         checks.choice("average", average, ("macro", "micro"))
         checks.flag("per_image", per_image)
         if per_image and pixels.all_reduce is not None:
@@ -97,8 +95,10 @@ class Classes:
         xp, reduction = self.xp, self.pixels.reduction
         if self.micro:
             losses = xp.squeeze(losses, axis=-1)
-            return self._over_images(losses) if reduction == "mean" else (
-                xp.sum(losses) if reduction == "sum" else losses
+            return (
+                self._over_images(losses)
+                if reduction == "mean"
+                else (xp.sum(losses) if reduction == "sum" else losses)
             )
         weights = self.weights(true)
         weighted = weights * losses

@@ -46,7 +46,7 @@ class Box:
         return self._agnoloss_tape.xp
 
     def __getitem__(self, key: Any) -> Box:
-        return self._agnoloss_tape.xp.getitem(self, key)  # type: ignore[no-any-return]
+        return self._agnoloss_tape.xp.getitem(self, key)
 
     def __repr__(self) -> str:
         return f"Box({self.value!r})"
@@ -161,9 +161,7 @@ class Tape:
                     share = xp.astype(share, parent.dtype)
                 known = found.get(id(parent))
                 found[id(parent)] = share if known is None else known + share
-        return tuple(
-            found[id(box)] if id(box) in found else xp.zeros_like(box.value) for box in wanted
-        )
+        return tuple(found[id(box)] if id(box) in found else xp.zeros_like(box.value) for box in wanted)
 
 
 def _in_order(result: Box) -> list[Box]:

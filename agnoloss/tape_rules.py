@@ -158,9 +158,7 @@ for _name in ("reshape", "expand_dims", "squeeze"):
 def permute_dims(tape: Any, a: Any, /, axes: tuple[int, ...]) -> Any:
     xp = tape.inner.xp
     back = tuple(sorted(range(len(axes)), key=lambda i: axes[i] % len(axes)))
-    return tape.note(
-        xp.permute_dims(tape.plain(a), axes), (a, lambda g: xp.permute_dims(g, back))
-    )
+    return tape.note(xp.permute_dims(tape.plain(a), axes), (a, lambda g: xp.permute_dims(g, back)))
 
 
 @_rule

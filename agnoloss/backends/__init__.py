@@ -61,7 +61,7 @@ def _library(kind: type) -> str | None:
 
 def _first_met(array: Any, name: str) -> Backend:
     if hasattr(array, "_agnoloss_tape"):
-        return array._agnoloss_tape.backend  # type: ignore[no-any-return]
+        return array._agnoloss_tape.backend
     library = _library(type(array))
     if library is None and not hasattr(array, "__array_namespace__"):
         raise TypeError(

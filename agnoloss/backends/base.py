@@ -162,4 +162,3 @@ class Backend:
         from ..tape import value_and_grad
 
         return value_and_grad(self, function, argnums, args, kwargs)
-

@@ -74,9 +74,7 @@ class Jax(Backend):
         kwargs: dict[str, Any],
     ) -> tuple[Array, tuple[Array, ...]]:
         """Value and gradients by ``jax.value_and_grad``."""
-        result: tuple[Array, tuple[Array, ...]] = jax.value_and_grad(function, argnums)(
-            *args, **kwargs
-        )
+        result: tuple[Array, tuple[Array, ...]] = jax.value_and_grad(function, argnums)(*args, **kwargs)
         return result
 
 

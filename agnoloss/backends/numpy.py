@@ -29,9 +29,7 @@ class NumPy(Backend):
         """Sum by one ``bincount``, in float64: one pass instead of one for each class."""
         images = values.shape[0]
         rows = np.arange(images)[:, None] * classes
-        flat = np.bincount(
-            (labels + rows).ravel(), weights=values.ravel(), minlength=images * classes
-        )
+        flat = np.bincount((labels + rows).ravel(), weights=values.ravel(), minlength=images * classes)
         return flat.reshape(images, classes).astype(values.dtype, copy=False)
 
     def in_descending_order(self, errors: Any, payload: Any, function: Any) -> Any:
