@@ -233,8 +233,8 @@ class Block:
         ----------
         function : callable or None
             ``f(log_probs, complements)``; None for 1.
-        factors : arrays, (C,), or None
-            One number for each class; None for 1.
+        factors : arrays, (C,) or (n, C, p), or None
+            One number for each class, or each class of each pixel; None for 1.
         """
         xp = self.xp
         if self.labels is None:
@@ -244,14 +244,17 @@ class Block:
                 # 0 log 0 is 0: a class without share has no part, even where it has no probability
                 values = xp.where(self.targets == 0, 0.0, terms) * self.targets
             for factor in factors:
-                values = values if factor is None else values * self.column(factor)
+                if factor is not None:
+                    values = values * (self.column(factor) if factor.ndim == 1 else factor)
             return xp.sum(values, axis=1)
         if function is None:
             values = xp.ones_like(self._labels_as_floats)
         else:
             values = function(self.target_log_probs, self.target_complements)
         for factor in factors:
-            values = values if factor is None else values * self.backend.lookup(factor, self.labels)
+            if factor is not None:
+                pick = self.backend.lookup if factor.ndim == 1 else self.backend.gather
+                values = values * pick(factor, self.labels)
         return values
 
     @once

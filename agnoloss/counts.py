@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from . import checks
 from .backends.base import Array
 from .block import Block
 
@@ -49,21 +48,3 @@ def _smaller(xp: Any, p: Array, y: Array) -> Array:
     """min(p, y), with derivative y where p = y: that of p y, so that 0 and 1 are exact labels."""
     p_cut = xp.where(p < y, p, y)  # at a tie the line below takes over
     return xp.where(p == y, y * (p - y) + y, p_cut)
-
-
-def ratio(
-    xp: Any,
-    numerator: Array,
-    denominator: Array,
-    smooth: float | tuple[float, float],
-    size: Array,
-) -> Array:
-    """(numerator + s) / (denominator + s); 1 for 0 / 0 and where nothing is valid.
-
-    Only exact zeros are replaced: a count that is NaN stays NaN.
-    """
-    above, below = checks.smooth_pair(smooth)
-    numerator, denominator = numerator + above, denominator + below
-    empty = denominator == 0
-    score = xp.where(empty, 1.0, numerator / xp.where(empty, 1.0, denominator))
-    return xp.where(size == 0, 1.0, score)

@@ -87,25 +87,28 @@ ValueError
     If a shape, length or choice is wrong, or a label is out of range where looking costs nothing
     (NumPy, PyTorch and concrete JAX arrays on a CPU). Elsewhere such a loss is NaN."""
 
+_ONLY_MULTICLASS = """\
+mode : {"multiclass"}, default "multiclass"
+    Softmax over `axis`; this loss has no other mode."""
+
+_BINARY = _MODE.format(default='"binary"').replace('"multiclass", ', "").replace("Softmax over `axis`, s", "S")
+_ANY = _MODE.format(default='"multiclass"')
+
 _TEXTS = {
-    "input": _INPUT,
-    "mode": _MODE.format(default='"multiclass"'),
-    "binary_mode": _MODE.format(default='"binary"')
-    .replace('"multiclass", ', "")
-    .replace("Softmax over `axis`, sigmoid", "Sigmoid"),
-    "from_logits": _LOGITS,
-    "options": _OPTIONS,
-    "all_reduce": _ALL_REDUCE,
-    "per_image": _PER_IMAGE.format(default="False"),
-    "each_image": _PER_IMAGE.format(default="True"),
+    "common": "\n".join((_INPUT, _ANY, _LOGITS, _OPTIONS)),
+    "binary_common": "\n".join((_INPUT, _BINARY, _LOGITS, _OPTIONS)),
+    "binary_scores": "\n".join((_INPUT, _BINARY, _OPTIONS)),
+    "multiclass_common": "\n".join((_INPUT, _ONLY_MULTICLASS, _LOGITS, _OPTIONS)),
+    "pooling": "\n".join((_CLASSES.format(default="all"), _PER_IMAGE.format(default="False"), _AVERAGE)),
     "classes": _CLASSES.format(default="all"),
     "present_classes": _CLASSES.format(default="present"),
-    "average": _AVERAGE,
+    "per_image": _PER_IMAGE.format(default="False"),
+    "each_image": _PER_IMAGE.format(default="True"),
     "smooth": _SMOOTH,
     "pixel_reduction": _PIXEL_REDUCTION,
     "class_reduction": _CLASS_REDUCTION,
-    "returns": _RETURNS,
-    "raises": _RAISES,
+    "all_reduce": _ALL_REDUCE,
+    "outcome": f"{_RETURNS}\n\n{_RAISES}",
 }
 
 

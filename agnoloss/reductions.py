@@ -9,15 +9,11 @@ from typing import Any
 from . import checks
 from .backends.base import Array
 from .block import Block
+from .elementary import divide
 from .pixels import Pixels
 
 Terms = Callable[[Block], tuple[Array, Array]]
 """A loss for each pixel or element and its share in the mean's divisor, before pixel weights."""
-
-
-def divide(xp: Any, total: Array, share: Array) -> Array:
-    """total / share, and the total (which is 0) where the share is 0: nothing left to average."""
-    return total / xp.where(share == 0, 1.0, share)
 
 
 def pixel_sums(block: Block, terms: Terms) -> tuple[Array, Array]:
@@ -32,8 +28,18 @@ def pixel_sums(block: Block, terms: Terms) -> tuple[Array, Array]:
     return total(loss), total(xp.broadcast_to(share, loss.shape))
 
 
-def over_pixels(pixels: Pixels, terms: Terms) -> Array:
-    """Reduce a loss per pixel: sum_i u_i l_i / sum_i u_i share_i, the sum alone, or every pixel."""
+def over_pixels(pixels: Pixels, terms: Terms, whole: bool = False) -> Array:
+    """Reduce a loss per pixel: sum_i u_i l_i / sum_i u_i share_i, the sum alone, or every pixel.
+
+    Parameters
+    ----------
+    pixels : Pixels
+        The input.
+    terms : callable
+        The loss and its share for each pixel of a block.
+    whole : bool
+        Whether a pixel's terms depend on all others, so that they need the whole input at once.
+    """
     if pixels.reduction == "none":
         loss, _ = terms(pixels.whole)
         return pixels.restore(pixels.trusted(pixels.whole.weighted(loss)))

@@ -9,8 +9,9 @@ from .. import checks
 from ..backends.base import Array
 from ..counts import class_sums, squared_class_sums
 from ..docstrings import documented
+from ..elementary import divide
 from ..pixels import Pixels
-from ..reductions import Classes, divide, pixel_sums
+from ..reductions import Classes, pixel_sums
 from .cross_entropy import cross_entropy_terms
 from .region import dice
 
@@ -47,10 +48,7 @@ def dice_cross_entropy_loss(
 
     Parameters
     ----------
-    {input}
-    {mode}
-    {from_logits}
-    {options}
+    {common}
     {classes}
         Of the Dice term, as the next four.
     {per_image}
@@ -68,9 +66,7 @@ def dice_cross_entropy_loss(
         Reduction of both terms.
     {all_reduce}
 
-    {returns}
-
-    {raises}
+    {outcome}
 
     References
     ----------

@@ -11,11 +11,9 @@ from ..backends import backend_of
 from ..backends.base import Array
 from ..block import Block
 from ..docstrings import documented
+from ..elementary import power
 from ..pixels import Pixels
 from ..reductions import over_pixels
-
-# Below this 1 - p counts as 0: x ** (gamma - 1) of a subnormal number would overflow float32.
-_NEGLIGIBLE = 1e-30
 
 
 @documented
@@ -46,10 +44,7 @@ def focal_loss(
 
     Parameters
     ----------
-    {input}
-    {mode}
-    {from_logits}
-    {options}
+    {common}
     gamma : float, default 2
         Exponent, at least 0; 0 is cross entropy.
     alpha : float, or sequence or array of length C, optional
@@ -58,9 +53,7 @@ def focal_loss(
     {pixel_reduction}
     {all_reduce}
 
-    {returns}
-
-    {raises}
+    {outcome}
 
     Notes
     -----
@@ -103,7 +96,7 @@ def _alpha(pixels: Pixels, alpha: Any) -> Array | None:
 def _focal(block: Block, gamma: float, alpha: Array | None) -> tuple[Array, Array]:
     def term(log_p: Array, complement: Array) -> Array:
         # -(1 - p)^gamma log p
-        return -_modulated(block.xp, log_p, complement, gamma)
+        return -log_p if gamma == 0 else -power(block.xp, complement, gamma) * log_p
 
     if block.multiclass:
         w = block.pixels.class_weights
@@ -115,14 +108,6 @@ def _focal(block: Block, gamma: float, alpha: Array | None) -> tuple[Array, Arra
         alpha = block.per_channel(alpha)
         positive, negative = alpha * positive, (1 - alpha) * negative
     return block.per_element(positive + negative)
-
-
-def _modulated(xp: Any, values: Array, base: Array, gamma: float) -> Array:
-    """base^gamma values, 0 with gradient 0 at base 0 for every gamma above 0."""
-    if gamma == 0:
-        return values
-    counts = base > _NEGLIGIBLE
-    return xp.where(counts, xp.where(counts, base, 1.0) ** gamma * values, 0.0)
 
 
 def focal_modulation(cross_entropy: Array, gamma: float = 2.0) -> Array:
@@ -166,5 +151,4 @@ def focal_modulation(cross_entropy: Array, gamma: float = 2.0) -> Array:
     if backend.kind(cross_entropy) != "floating":
         raise TypeError(f"`cross_entropy` must be real floating; got {cross_entropy.dtype}.")
     ce = backend.upcast(cross_entropy)
-    complement = -backend.xp.expm1(-ce)
-    return _modulated(backend.xp, ce, complement, checks.number("gamma", gamma, 0.0))
+    return power(backend.xp, -backend.xp.expm1(-ce), checks.number("gamma", gamma, 0.0)) * ce

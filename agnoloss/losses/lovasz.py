@@ -37,17 +37,12 @@ def lovasz_softmax_loss(
 
     Parameters
     ----------
-    {input}
-    {mode}
-    {from_logits}
-    {options}
+    {common}
     {present_classes}
     {per_image}
     {class_reduction}
 
-    {returns}
-
-    {raises}
+    {outcome}
 
     Notes
     -----
@@ -103,15 +98,11 @@ def lovasz_hinge_loss(
 
     Parameters
     ----------
-    {input}
-    {binary_mode}
-    {options}
+    {binary_scores}
     {each_image}
     {class_reduction}
 
-    {returns}
-
-    {raises}
+    {outcome}
 
     Notes
     -----

@@ -7,8 +7,9 @@ from typing import Any
 
 from .. import checks
 from ..backends.base import Array
-from ..counts import ClassSums, class_sums, ratio, squared_class_sums
+from ..counts import ClassSums, class_sums, squared_class_sums
 from ..docstrings import documented
+from ..elementary import ratio
 from ..pixels import Pixels
 from ..reductions import Classes
 
@@ -42,22 +43,15 @@ def dice_loss(
 
     Parameters
     ----------
-    {input}
-    {mode}
-    {from_logits}
-    {options}
-    {classes}
-    {per_image}
-    {average}
+    {common}
+    {pooling}
     {smooth}
     squared : bool, default False
         Squares in the denominator, as V-Net has them.
     {class_reduction}
     {all_reduce}
 
-    {returns}
-
-    {raises}
+    {outcome}
 
     Notes
     -----
@@ -124,22 +118,15 @@ def jaccard_loss(
 
     Parameters
     ----------
-    {input}
-    {mode}
-    {from_logits}
-    {options}
-    {classes}
-    {per_image}
-    {average}
+    {common}
+    {pooling}
     {smooth}
     squared : bool, default False
         Squares in the denominator.
     {class_reduction}
     {all_reduce}
 
-    {returns}
-
-    {raises}
+    {outcome}
 
     References
     ----------
@@ -201,13 +188,8 @@ def tversky_loss(
 
     Parameters
     ----------
-    {input}
-    {mode}
-    {from_logits}
-    {options}
-    {classes}
-    {per_image}
-    {average}
+    {common}
+    {pooling}
     alpha : float, default 0.3
         Weight of the false positives, not negative.
     beta : float, default 0.7
@@ -216,9 +198,7 @@ def tversky_loss(
     {class_reduction}
     {all_reduce}
 
-    {returns}
-
-    {raises}
+    {outcome}
 
     Notes
     -----
