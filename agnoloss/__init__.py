@@ -5,25 +5,39 @@ library that follows the Python array API standard, and computes with that libra
 """
 
 from .gradients import grad, value_and_grad
-from .losses.compound import dice_cross_entropy_loss
+from .losses.compound import combo_loss, dice_cross_entropy_loss, exponential_logarithmic_loss
 from .losses.cross_entropy import balanced_cross_entropy_loss, cross_entropy_loss
+from .losses.cross_entropy_variants import (
+    conservative_loss,
+    cost_sensitive_cross_entropy_loss,
+    top_k_cross_entropy_loss,
+)
 from .losses.focal import focal_loss, focal_modulation
 from .losses.lovasz import lovasz_hinge_loss, lovasz_softmax_loss
 from .losses.region import dice_loss, jaccard_loss, tversky_loss
+from .losses.region_variants import focal_tversky_loss, generalized_dice_loss, log_cosh_dice_loss
 
 __version__ = "0.1.0"
 
 __all__ = [
     "balanced_cross_entropy_loss",
+    "combo_loss",
+    "conservative_loss",
+    "cost_sensitive_cross_entropy_loss",
     "cross_entropy_loss",
     "dice_cross_entropy_loss",
     "dice_loss",
+    "exponential_logarithmic_loss",
     "focal_loss",
     "focal_modulation",
+    "focal_tversky_loss",
+    "generalized_dice_loss",
     "grad",
     "jaccard_loss",
+    "log_cosh_dice_loss",
     "lovasz_hinge_loss",
     "lovasz_softmax_loss",
+    "top_k_cross_entropy_loss",
     "tversky_loss",
     "value_and_grad",
 ]

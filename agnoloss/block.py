@@ -212,10 +212,24 @@ class Block:
 
     @once
     def log_complements(self) -> Array:
-        """log(1 - p), (n, C, p); binary and multilabel."""
+        """log(1 - p), (n, C, p)."""
         if not self.from_logits:
             return self._log(self.complements)
-        return self.backend.log_sigmoid(-self.scores)
+        if not self.multiclass:
+            return self.backend.log_sigmoid(-self.scores)
+        # Of the likeliest class by the sum of the others: 1 - p has lost its digits there.
+        xp, log_p = self.xp, self.log_probs
+        classes = xp.reshape(self.backend.arange(self.num_classes, self.likeliest), (1, -1, 1))
+        here = xp.expand_dims(self.likeliest, axis=1) == classes
+        others = xp.where(here, -math.inf, log_p)
+        top = self.backend.stop_gradient(xp.max(others, axis=1, keepdims=True))
+        rest = top + xp.log(xp.sum(xp.exp(others - top), axis=1, keepdims=True))
+        return xp.where(here, rest, xp.log1p(-xp.exp(xp.where(here, -1.0, log_p))))
+
+    @once
+    def likeliest(self) -> Array:
+        """Predicted class of each pixel (n, p), multiclass; no gradient flows through it."""
+        return self.backend.labels(self.xp.argmax(self.scores, axis=1))
 
     def _log(self, probs: Array) -> Array:
         """Logarithm of at least 1e-7, with gradient 0 where the argument was raised."""

@@ -32,27 +32,43 @@ def number(name: str, value: Any, low: float = -math.inf, high: float = math.inf
     """Check an option that is one number in a range (TypeError, ValueError)."""
     if not isinstance(value, Real) or isinstance(value, bool):
         raise TypeError(f"`{name}` must be a number; got {value!r}.")
-    if not low <= float(value) <= high:
-        limits = f"at least {low}" if high == math.inf else f"from {low} to {high}"
+    value = float(value)
+    if not (math.isfinite(value) and low <= value <= high):
+        limits = "finite" if low == -math.inf else f"at least {low}"
+        limits = f"from {low} to {high}" if high < math.inf else limits
         raise ValueError(f"`{name}` must be {limits}; got {value}.")
-    return float(value)
+    return value
 
 
 def weight(name: str, value: Any, high: float = math.inf) -> float:
     """Check one weight: a finite number, not negative (TypeError, ValueError)."""
-    if not math.isfinite(number(name, value, 0.0, high)):
-        raise ValueError(f"`{name}` must be finite; got {value}.")
-    return float(value)
+    return number(name, value, 0.0, high)
 
 
-def length(name: str, shape: tuple[int, ...], classes: int, scalar: bool) -> None:
-    """Check that an option has one number for each class (ValueError)."""
+def per_class_shape(name: str, shape: tuple[int, ...], classes: int, scalar: bool, axes: int = 1) -> None:
+    """Check that an option has one number for each class, or for each pair of classes (ValueError)."""
     shape = tuple(shape)
-    if shape != (classes,) and not (scalar and shape == ()):
+    if shape != (classes,) * axes and not (scalar and shape == ()):
         either = "be a number or " if scalar else ""
-        raise ValueError(
-            f"`{name}` must {either}have length {classes}, one number for each class; got shape {shape}."
+        expected = f"have length {classes}, one number for each class"
+        if axes == 2:
+            expected = f"have shape {(classes, classes)}"
+        raise ValueError(f"`{name}` must {either}{expected}; got shape {shape}.")
+
+
+def nested_numbers(name: str, value: Any, classes: int, scalar: bool, axes: int, high: float) -> list[Any]:
+    """Check a sequence of one number for each class, nested if there are two axes."""
+    if isinstance(value, (str, Real)) or not isinstance(value, Sequence):
+        either = "a number or " if scalar else ""
+        numbers = "numbers" if axes == 1 else f"sequences of {classes} numbers"
+        raise TypeError(
+            f"`{name}` must be {either}a sequence of {classes} {numbers}, one for each class; got {value!r}."
         )
+    inner = (len(value[0]),) if axes == 2 and len(value) and isinstance(value[0], Sequence) else ()
+    per_class_shape(name, (len(value), *inner), classes, scalar, axes)
+    if axes == 1:
+        return [weight(name, number, high) for number in value]
+    return [nested_numbers(name, row, classes, False, 1, high) for row in value]
 
 
 def smooth_pair(smooth: Any) -> tuple[float, float]:

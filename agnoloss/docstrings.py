@@ -91,7 +91,9 @@ _ONLY_MULTICLASS = """\
 mode : {"multiclass"}, default "multiclass"
     Softmax over `axis`; this loss has no other mode."""
 
-_BINARY = _MODE.format(default='"binary"').replace('"multiclass", ', "").replace("Softmax over `axis`, s", "S")
+_BINARY = (
+    _MODE.format(default='"binary"').replace('"multiclass", ', "").replace("Softmax over `axis`, s", "S")
+)
 _ANY = _MODE.format(default='"multiclass"')
 
 _TEXTS = {

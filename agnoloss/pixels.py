@@ -8,7 +8,7 @@ from numbers import Real
 from typing import Any
 
 from . import checks
-from .backends import backend_of, is_array
+from .backends import Backend, backend_of, is_array
 from .backends.base import Array
 from .block import Block
 from .once import once
@@ -68,10 +68,10 @@ class Pixels:
         other = backend_of(targets, "targets")
         layout = checks.Layout(predictions.shape, targets.shape, mode, axis)
         self.spatial = layout.spatial
+        self.dense = layout.dense
+        self._check_kind(targets, other)
         extremes = other.extremes(targets)
         targets = backend.adopt(targets, other, "targets")
-        self.dense = layout.dense
-        self._check_kind(targets)
         self.num_classes = layout.num_classes
         self._predictions = layout.flatten(self.xp, predictions)
         if layout.dense:
@@ -133,16 +133,31 @@ class Pixels:
 
     # --- options that come as numbers or arrays ---------------------------------------------
 
-    def per_class(self, name: str, value: Any, scalar: bool = False, high: float = math.inf) -> Array:
+    def per_class(
+        self, name: str, value: Any, scalar: bool = False, high: float = math.inf, axes: int = 1
+    ) -> Array:
         """Turn an option into an array (C,), or into a number where `scalar` allows one.
+
+        Parameters
+        ----------
+        name : str
+            Name of the option, for errors.
+        value : number, sequence or array
+            What the user gave.
+        scalar : bool
+            Whether one number may stand for all classes.
+        high : float
+            Largest number that has a meaning.
+        axes : int
+            1, or 2 for an array (C, C).
 
         Raises
         ------
         TypeError
             If it is no number, sequence of numbers or array of the predictions' library.
         ValueError
-            If its length is not the number of classes, or a number is negative, above `high` or not
-            finite.
+            If its shape does not fit the number of classes, or a number is negative, above `high`
+            or not finite.
         """
         if is_array(value):
             other = backend_of(value, name)
@@ -150,17 +165,18 @@ class Pixels:
                 value = value.tolist()  # a NumPy array of one number per class is as good as a list
             else:
                 value = self.backend.adopt(value, other, name)
-                checks.length(name, value.shape, self.num_classes, scalar)
+                if self.backend.kind(value) == "other":
+                    raise TypeError(f"`{name}` must be real; got {value.dtype}.")
+                checks.per_class_shape(name, value.shape, self.num_classes, scalar, axes)
+                extremes = self.backend.extremes(value)
+                if extremes is not None:
+                    checks.weight(name, extremes[0], high)
+                    checks.weight(name, extremes[1], high)
                 return self.xp.astype(value, self.dtype)
         if isinstance(value, Real) and scalar:
             return checks.weight(name, value, high)
-        if isinstance(value, (str, Real)) or not isinstance(value, Sequence):
-            raise TypeError(
-                f"`{name}` must be {'a number or ' if scalar else ''}a sequence of {self.num_classes} "
-                f"numbers, one for each class; got {value!r}."
-            )
-        checks.length(name, (len(value),), self.num_classes, scalar)
-        return self.constant([checks.weight(name, number, high) for number in value])
+        rows = checks.nested_numbers(name, value, self.num_classes, scalar, axes, high)
+        return self.constant(rows)
 
     def _class_weights(self, value: Any) -> Array | None:
         if value is None:
@@ -186,8 +202,8 @@ class Pixels:
 
     # --- checks of values and arrays --------------------------------------------------------
 
-    def _check_kind(self, targets: Array) -> None:
-        kind = self.backend.kind(targets)
+    def _check_kind(self, targets: Array, owner: Backend) -> None:
+        kind = owner.kind(targets)
         if kind == "other":
             raise TypeError(f"`targets` must be integer, bool or real floating; got {targets.dtype}.")
         if kind == "floating" and not self.dense:

@@ -100,12 +100,7 @@ class Classes:
         """Reduce losses (C,) or (N, C): the weighted mean over classes, then the mean over images."""
         xp, reduction = self.xp, self.pixels.reduction
         if self.micro:
-            losses = xp.squeeze(losses, axis=-1)
-            return (
-                self._over_images(losses)
-                if reduction == "mean"
-                else (xp.sum(losses) if reduction == "sum" else losses)
-            )
+            return self.reduce_pooled(losses)
         weights = self.weights(true)
         weighted = weights * losses
         if reduction == "none":
@@ -113,6 +108,13 @@ class Classes:
         if reduction == "sum":
             return xp.sum(weighted)
         return self._over_images(divide(xp, xp.sum(weighted, axis=-1), xp.sum(weights, axis=-1)))
+
+    def reduce_pooled(self, losses: Array) -> Array:
+        """Reduce losses of all classes together, (1,) or (N, 1)."""
+        losses = self.xp.squeeze(losses, axis=-1)
+        if self.pixels.reduction == "none":
+            return losses
+        return self.xp.sum(losses) if self.pixels.reduction == "sum" else self._over_images(losses)
 
     def _over_images(self, losses: Array) -> Array:
         """Mean over images; an image with no class left has loss 0 and counts."""

@@ -63,7 +63,7 @@ def _first_met(array: Any, name: str) -> Backend:
     if hasattr(array, "_agnoloss_tape"):
         return array._agnoloss_tape.backend
     library = _library(type(array))
-    if library is None and not hasattr(array, "__array_namespace__"):
+    if library is None and not hasattr(type(array), "__array_namespace__"):
         raise TypeError(
             f"`{name}` must be an array (NumPy, PyTorch, JAX, CuPy or another library that follows "
             f"the array API standard); got {type(array).__name__}."

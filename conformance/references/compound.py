@@ -135,7 +135,6 @@ def exponential_logarithmic_loss(
     batch = read(predictions, targets, mode, from_logits, axis, ignore_index, pixel_weights)
     (pixels,) = batch.pools(per_image=False)
     sums = [class_sums(pixels, c) for c in range(batch.classes)]
-    floor = 0.0 if from_logits else LOG_FLOOR
 
     def rarity(everything, count):
         return math.sqrt(everything / count) if count else 0.0
@@ -161,8 +160,8 @@ def exponential_logarithmic_loss(
         return [(loss, pixel.weight if mode == "multiclass" else share)]
 
     def region_of(sums):
-        score = max(dice(sums, smooth), floor)
-        return max(-math.log(score), 0.0) ** gamma_dice if score else math.inf
+        score = max(dice(sums, smooth), LOG_FLOOR)  # a class without any overlap stays finite
+        return max(-math.log(score), 0.0) ** gamma_dice
 
     entropy = over_pixels(batch, terms, reduction)
     region = by_class(batch, region_of, class_weights, classes, per_image, average, reduction)
