@@ -150,11 +150,11 @@ class Block:
     @once
     def is_class(self) -> Array:
         """Which class a pixel has, (n, C, p): its label, or the targets above one half."""
-        xp = self.xp
-        if self.labels is None:
-            return self.targets > 0.5
-        classes = xp.reshape(self.backend.arange(self.num_classes, self.labels), (1, -1, 1))
-        return xp.expand_dims(self.labels, axis=1) == classes
+        return self.targets > 0.5 if self.labels is None else self._one_hot(self.labels)
+
+    def _one_hot(self, labels: Array) -> Array:
+        classes = self.xp.reshape(self.backend.arange(self.num_classes, labels), (1, -1, 1))
+        return self.xp.expand_dims(labels, axis=1) == classes
 
     def target_counts(self) -> Array:
         """Weight of each class in the targets, T_c = sum_i u_i y_ic: (n, C)."""
@@ -219,8 +219,7 @@ class Block:
             return self.backend.log_sigmoid(-self.scores)
         # Of the likeliest class by the sum of the others: 1 - p has lost its digits there.
         xp, log_p = self.xp, self.log_probs
-        classes = xp.reshape(self.backend.arange(self.num_classes, self.likeliest), (1, -1, 1))
-        here = xp.expand_dims(self.likeliest, axis=1) == classes
+        here = self.predicts
         others = xp.where(here, -math.inf, log_p)
         top = self.backend.stop_gradient(xp.max(others, axis=1, keepdims=True))
         rest = top + xp.log(xp.sum(xp.exp(others - top), axis=1, keepdims=True))
@@ -230,6 +229,11 @@ class Block:
     def likeliest(self) -> Array:
         """Predicted class of each pixel (n, p), multiclass; no gradient flows through it."""
         return self.backend.labels(self.xp.argmax(self.scores, axis=1))
+
+    @once
+    def predicts(self) -> Array:
+        """Whether it is the predicted class, (n, C, p), multiclass."""
+        return self._one_hot(self.likeliest)
 
     def _log(self, probs: Array) -> Array:
         """Logarithm of at least 1e-7, with gradient 0 where the argument was raised."""

@@ -1,4 +1,4 @@
-"""Soft confusion counts, and the ratios of counts that scores are made of."""
+"""Sums over pixels for each class, soft and hard, and the scores that are ratios of them."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 from .backends.base import Array
 from .block import Block
+from .elementary import ratio
 
 
 class ClassSums(NamedTuple):
@@ -48,3 +49,37 @@ def _smaller(xp: Any, p: Array, y: Array) -> Array:
     """min(p, y), with derivative y where p = y: that of p y, so that 0 and 1 are exact labels."""
     p_cut = xp.where(p < y, p, y)  # at a tie the line below takes over
     return xp.where(p == y, y * (p - y) + y, p_cut)
+
+
+def hard_class_sums(block: Block) -> ClassSums:
+    """Sums in which each pixel's prediction is one class, or p > 1/2 in binary and multilabel."""
+    xp = block.xp
+    predicted = block.predicts if block.multiclass else block.probs > 0.5
+    # a NaN must not become a decision
+    p = xp.astype(predicted, block.pixels.dtype) + 0.0 * block.probs
+    tp = block.sum_pixels(_smaller(xp, p, block.targets))
+    return ClassSums(tp, block.sum_pixels(p), block.target_counts(), block.sizes())
+
+
+# --- scores -----------------------------------------------------------------------------------
+
+
+def dice(xp: Any, sums: ClassSums, smooth: float | tuple[float, float]) -> Array:
+    """(2 TP + s) / (P + T + s)."""
+    tp, predicted, true, size = sums
+    return ratio(xp, 2 * tp, predicted + true, smooth, size)
+
+
+def jaccard(xp: Any, sums: ClassSums, smooth: float | tuple[float, float]) -> Array:
+    """(TP + s) / (P + T - TP + s)."""
+    tp, predicted, true, size = sums
+    return ratio(xp, tp, predicted + true - tp, smooth, size)
+
+
+def tversky(
+    xp: Any, sums: ClassSums, alpha: float, beta: float, smooth: float | tuple[float, float]
+) -> Array:
+    """(TP + s) / (TP + alpha FP + beta FN + s)."""
+    tp, predicted, true, size = sums
+    fp, fn = predicted - tp, true - tp
+    return ratio(xp, tp, tp + alpha * fp + beta * fn, smooth, size)

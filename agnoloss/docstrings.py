@@ -34,7 +34,9 @@ ignore_index : int or sequence of ints, optional
     Labels that take no part in anything: value, gradient, counts, means. In dense multilabel
     targets it leaves out that element.
 pixel_weights : array, ``(N, *S)``, optional
-    Weight of each pixel, not negative; 0 leaves it out as if ignored.
+    Weight of each pixel, not negative; 0 leaves it out as if ignored."""
+
+_CLASS_WEIGHTS = """\
 class_weights : sequence or array of length C, or "balanced", optional
     Weight of each class, and of its share in the divisor of the mean. "balanced" is
     total / (C x count) from this batch, 0 for an absent class."""
@@ -97,10 +99,12 @@ _BINARY = (
 _ANY = _MODE.format(default='"multiclass"')
 
 _TEXTS = {
-    "common": "\n".join((_INPUT, _ANY, _LOGITS, _OPTIONS)),
-    "binary_common": "\n".join((_INPUT, _BINARY, _LOGITS, _OPTIONS)),
-    "binary_scores": "\n".join((_INPUT, _BINARY, _OPTIONS)),
-    "multiclass_common": "\n".join((_INPUT, _ONLY_MULTICLASS, _LOGITS, _OPTIONS)),
+    "common": "\n".join((_INPUT, _ANY, _LOGITS, _OPTIONS, _CLASS_WEIGHTS)),
+    "binary_common": "\n".join((_INPUT, _BINARY, _LOGITS, _OPTIONS, _CLASS_WEIGHTS)),
+    "binary_scores": "\n".join((_INPUT, _BINARY, _OPTIONS, _CLASS_WEIGHTS)),
+    "multiclass_common": "\n".join((_INPUT, _ONLY_MULTICLASS, _LOGITS, _OPTIONS, _CLASS_WEIGHTS)),
+    "input": _INPUT,
+    "options_of_counts": "\n".join((_ANY, _LOGITS, _OPTIONS)),
     "pooling": "\n".join((_CLASSES.format(default="all"), _PER_IMAGE.format(default="False"), _AVERAGE)),
     "classes": _CLASSES.format(default="all"),
     "present_classes": _CLASSES.format(default="present"),
@@ -110,6 +114,7 @@ _TEXTS = {
     "pixel_reduction": _PIXEL_REDUCTION,
     "class_reduction": _CLASS_REDUCTION,
     "all_reduce": _ALL_REDUCE,
+    "raises": _RAISES,
     "outcome": f"{_RETURNS}\n\n{_RAISES}",
 }
 

@@ -8,13 +8,12 @@ from functools import partial
 from .. import checks
 from ..backends.base import Array
 from ..block import LOWEST_PROBABILITY, Block
-from ..counts import class_sums, squared_class_sums
+from ..counts import class_sums, dice, squared_class_sums
 from ..docstrings import documented
 from ..elementary import divide, power
 from ..pixels import Pixels
 from ..reductions import Classes, pixel_sums
 from .cross_entropy import cross_entropy_terms
-from .region import dice
 
 
 @documented

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
 
 from .. import checks
 from ..backends.base import Array
-from ..counts import ClassSums, class_sums, squared_class_sums
+from ..counts import class_sums, dice, jaccard, squared_class_sums, tversky
 from ..docstrings import documented
-from ..elementary import ratio
 from ..pixels import Pixels
 from ..reductions import Classes
 
@@ -83,12 +81,6 @@ def dice_loss(
     return chosen.reduce(1 - dice(pixels.xp, chosen.pool(counts), smooth), counts.true)
 
 
-def dice(xp: Any, counts: ClassSums, smooth: float | tuple[float, float]) -> Array:
-    """(2 TP + s) / (P + T + s)."""
-    tp, predicted, true, size = counts
-    return ratio(xp, 2 * tp, predicted + true, smooth, size)
-
-
 @documented
 def jaccard_loss(
     predictions: Array,
@@ -150,12 +142,6 @@ def jaccard_loss(
     chosen = Classes(pixels, classes, per_image, average)
     (counts,) = pixels.sum(squared_class_sums if squared else class_sums, per_image=per_image)
     return chosen.reduce(1 - jaccard(pixels.xp, chosen.pool(counts), smooth), counts.true)
-
-
-def jaccard(xp: Any, counts: ClassSums, smooth: float | tuple[float, float]) -> Array:
-    """(TP + s) / (P + T - TP + s)."""
-    tp, predicted, true, size = counts
-    return ratio(xp, tp, predicted + true - tp, smooth, size)
 
 
 @documented
@@ -227,16 +213,3 @@ def tversky_loss(
     (counts,) = pixels.sum(class_sums, per_image=per_image)
     index = tversky(pixels.xp, chosen.pool(counts), alpha, beta, smooth)
     return chosen.reduce(1 - index, counts.true)
-
-
-def tversky(
-    xp: Any,
-    counts: ClassSums,
-    alpha: float,
-    beta: float,
-    smooth: float | tuple[float, float],
-) -> Array:
-    """(TP + s) / (TP + alpha FP + beta FN + s)."""
-    tp, predicted, true, size = counts
-    fp, fn = predicted - tp, true - tp
-    return ratio(xp, tp, tp + alpha * fp + beta * fn, smooth, size)

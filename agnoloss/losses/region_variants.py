@@ -6,12 +6,11 @@ from collections.abc import Callable, Sequence
 
 from .. import checks
 from ..backends.base import Array
-from ..counts import ClassSums, class_sums, squared_class_sums
+from ..counts import ClassSums, class_sums, dice, squared_class_sums, tversky
 from ..docstrings import documented
 from ..elementary import log_cosh, power, ratio
 from ..pixels import Pixels
 from ..reductions import Classes
-from .region import dice, tversky
 
 
 @documented
