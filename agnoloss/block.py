@@ -182,7 +182,8 @@ class Block:
     def probs(self) -> Array:
         """Probabilities (n, C, p)."""
         if self.from_logits:
-            return self.xp.exp(self.log_probs)
+            hook = self.backend.softmax if self.multiclass else self.backend.sigmoid
+            return hook(self.scores)
         xp, given = self.xp, self.scores
         wrong = given < -checks.PROBABILITY_SLACK
         if not self.multiclass:
@@ -200,7 +201,7 @@ class Block:
             return 1.0 - self.probs
         if self.multiclass:
             return -self.xp.expm1(self.log_probs)
-        return self.xp.exp(self.log_complements)
+        return self.backend.sigmoid(-self.scores)
 
     @once
     def log_probs(self) -> Array:
@@ -275,24 +276,72 @@ class Block:
                 values = values * pick(factor, self.labels)
         return values
 
+    def over_sides(
+        self,
+        function: Callable[[Array, Array], Array],
+        positive: Array = 1.0,
+        negative: Array = 1.0,
+        smoothing: float = 0.0,
+    ) -> Array:
+        """a y f(log p, 1 - p) + b (1 - y) f(log(1 - p), p) for each element, binary and multilabel.
+
+        Where targets are integers the function is evaluated at the side that is true alone.
+
+        Parameters
+        ----------
+        function : callable
+            ``f(log_probs, complements)``.
+        positive, negative : number or array, () or (C,)
+            a and b.
+        smoothing : float
+            e, which turns y into y (1 - e) + e / 2.
+        """
+        positive, negative = self.per_channel(positive), self.per_channel(negative)
+        if self.hard and not smoothing:
+            values = function(self.target_log_probs, self.target_complements)
+            if isinstance(positive, float) and positive == negative:
+                return values * positive
+            y = self.targets
+            return (positive * y + negative * (1 - y)) * values
+        y = self.targets * (1 - smoothing) + smoothing / 2 if smoothing else self.targets
+        return positive * y * function(self.log_probs, self.complements) + negative * (1 - y) * function(
+            self.log_complements, self.probs
+        )
+
+    @once
+    def hard(self) -> bool:
+        """Whether targets are integers, so that each is one class or one side."""
+        return self.backend.kind(self._targets) != "floating"
+
     @once
     def target_log_probs(self) -> Array:
-        """log p of each pixel's label, (n, p)."""
-        if self.from_logits:
+        """log p of what is true: of each pixel's label (n, p); of each element's side (n, C, p)."""
+        if not self.multiclass and self.from_logits:
+            return self.backend.log_sigmoid(self.xp.where(self.is_class, self.scores, -self.scores))
+        if self.multiclass and self.from_logits:
             return self.backend.gather(self.log_probs, self.labels)
         return self._log(self.target_probs)
 
     @once
     def target_probs(self) -> Array:
-        """p of each pixel's label, (n, p)."""
-        return self.backend.gather(self.probs, self.labels)
+        """p of what is true."""
+        if self.from_logits:
+            return self.xp.exp(self.target_log_probs)
+        if self.multiclass:
+            return self.backend.gather(self.probs, self.labels)
+        return self.xp.where(self.is_class, self.probs, self.complements)
 
     @once
     def target_complements(self) -> Array:
-        """1 - p of each pixel's label, (n, p)."""
+        """1 - p of what is true."""
         if self.from_logits:
             return -self.xp.expm1(self.target_log_probs)
         return 1.0 - self.target_probs
+
+    @once
+    def prob_sums(self) -> Array:
+        """Weighted sums of probabilities, P_c = sum_i u_i p_ic: (n, C)."""
+        return self.sum_pixels(self.probs)
 
     def sum_pixels(self, values: Array) -> Array:
         """Weighted sum over the pixels of each image: (n, C, p) to (n, C)."""

@@ -26,12 +26,13 @@ class ClassSums(NamedTuple):
 
 def class_sums(block: Block) -> ClassSums:
     """Sums of a block for each image and class, with TP = sum u min(p, y) (Wang et al. 2023)."""
-    predicted = block.sum_pixels(block.probs)
     if block.multiclass and block.labels is not None:
         tp = block.sum_labels(block.target_probs)  # min(p, y) is p y for labels
+    elif block.hard:
+        tp = block.sum_pixels(block.probs * block.targets)
     else:
         tp = block.sum_pixels(_smaller(block.xp, block.probs, block.targets))
-    return ClassSums(tp, predicted, block.target_counts(), block.sizes())
+    return ClassSums(tp, block.prob_sums, block.target_counts(), block.sizes())
 
 
 def squared_class_sums(block: Block) -> ClassSums:

@@ -13,6 +13,7 @@ from typing import Any
 
 from .backends import is_array
 from .backends.base import Array, Backend
+from .backends.neighbours import max_along_back
 from .compat import device
 from .tape_rules import BINARY_OPERATORS, COMPARISONS, NO_GRADIENT, RULES
 
@@ -236,12 +237,25 @@ class TapeBackend(Backend):
 
         return self.tape.note(value, (logits, back))
 
+    def softmax(self, logits: Array) -> Array:
+        """d z = p (g - sum_c p_c g_c)."""
+        xp = self.inner.xp
+        p = self.inner.softmax(logits.value)
+
+        def back(g: Array) -> Array:
+            return p * (g - xp.sum(p * g, axis=1, keepdims=True))
+
+        return self.tape.note(p, (logits, back))
+
+    def sigmoid(self, logits: Array) -> Array:
+        """d z = g p (1 - p)."""
+        p = self.inner.sigmoid(logits.value)
+        return self.tape.note(p, (logits, lambda g: g * p * (1.0 - p)))
+
     def log_sigmoid(self, logits: Array) -> Array:
         """d z = g sigmoid(-z)."""
-        xp, z = self.inner.xp, logits.value
-        return self.tape.note(
-            self.inner.log_sigmoid(z), (logits, lambda g: g * xp.exp(self.inner.log_sigmoid(-z)))
-        )
+        z = logits.value
+        return self.tape.note(self.inner.log_sigmoid(z), (logits, lambda g: g * self.inner.sigmoid(-z)))
 
     def gather(self, values: Array, labels: Array) -> Array:
         """Gradient at the pixel's class, zero at the others."""
@@ -278,6 +292,22 @@ class TapeBackend(Backend):
         plain = (inner.stop_gradient(part) for part in self.tape.plain((errors, *payload)))
         errors, *payload = plain
         return self.tape.box(inner.in_descending_order(errors, tuple(payload), function))
+
+    def distance_transform(self, mask: Array, spacing: tuple[float, ...], dtype: Any) -> Array:
+        """The inner backend's: a mask has no derivative."""
+        return self.tape.box(self.inner.distance_transform(mask.value, spacing, dtype))
+
+    def nearest_two_distances(
+        self, labels: Array, spacing: tuple[float, ...], dtype: Any
+    ) -> tuple[Array, Array]:
+        """The inner backend's: labels have no derivative."""
+        return self.tape.box(self.inner.nearest_two_distances(labels.value, spacing, dtype))
+
+    def max_along(self, values: Array, axis: int, size: int) -> Array:
+        """Each window's gradient goes to the first of its largest values."""
+        xp, x = self.inner.xp, values.value
+        largest = self.inner.max_along(x, axis, size)
+        return self.tape.note(largest, (values, lambda g: max_along_back(xp, x, largest, g, axis, size)))
 
 
 def value_and_grad(

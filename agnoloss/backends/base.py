@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ..compat import device
+from . import neighbours
 
 Array = Any
 
@@ -107,6 +108,14 @@ class Backend:
         below = xp.where(negative, logits, 0.0)
         return below - xp.log1p(xp.exp(xp.where(negative, logits, -logits)))
 
+    def softmax(self, logits: Array) -> Array:
+        """exp(z_c) / sum_k exp(z_k) along axis 1."""
+        return self.xp.exp(self.log_softmax(logits))
+
+    def sigmoid(self, logits: Array) -> Array:
+        """1 / (1 + exp(-z)), exact for every z."""
+        return self.xp.exp(self.log_sigmoid(logits))
+
     def gather(self, values: Array, labels: Array) -> Array:
         """``values[n, labels[n, i], i]``: the entry of each pixel's class, (N, P)."""
         xp = self.xp
@@ -148,6 +157,48 @@ class Backend:
         order = xp.argsort(errors, axis=-1, descending=True)
         values = function(xp, *(xp.take_along_axis(part, order, axis=-1) for part in payload))
         return xp.take_along_axis(values, xp.argsort(order, axis=-1), axis=-1)
+
+    # --- neighbours -------------------------------------------------------------------------
+
+    def pairs_at_once(self) -> int | None:
+        """How many pairs of cells a distance transform may store; None where a compiler stores none.
+
+        2**18, 2 MiB in float64, stays in a CPU's cache: 4 times as fast as 2**22 with NumPy.
+        """
+        return 2**18
+
+    def distance_transform(self, mask: Array, spacing: tuple[float, ...], dtype: Any) -> Array:
+        """Distance of each cell (M, *S) to the nearest True cell of its image, inf if it has none.
+
+        Parameters
+        ----------
+        mask : array, (M, *S), bool
+            Images.
+        spacing : tuple of floats
+            Step of the grid along each spatial axis.
+        dtype : dtype
+            Of the result.
+        """
+        return neighbours.distance_transform(self, mask, spacing, dtype, self.pairs_at_once())
+
+    def nearest_two_distances(
+        self, labels: Array, spacing: tuple[float, ...], dtype: Any
+    ) -> tuple[Array, Array]:
+        """Distances (M, *S) to the nearest label other than 0 and to the second nearest, or inf."""
+        return neighbours.nearest_two_distances(self, labels, spacing, dtype, self.pairs_at_once())
+
+    def max_pool(self, values: Array, size: int) -> Array:
+        """Largest value in the window of odd `size` about each cell of (N, C, *S), cut off at borders.
+
+        The gradient goes to the first, in the order of memory, of several largest values.
+        """
+        for axis in range(values.ndim - 1, 1, -1):
+            values = self.max_along(values, axis, size)
+        return values
+
+    def max_along(self, values: Array, axis: int, size: int) -> Array:
+        """`max_pool` along one axis."""
+        return neighbours.max_along(self.xp, values, axis, size)
 
     # --- gradients --------------------------------------------------------------------------
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import jax
@@ -57,6 +58,14 @@ class Jax(Backend):
         """JAX's own: XLA fuses it."""
         return jax.nn.log_softmax(logits, axis=1)
 
+    def softmax(self, logits: Array) -> Array:
+        """JAX's own: XLA fuses it."""
+        return jax.nn.softmax(logits, axis=1)
+
+    def sigmoid(self, logits: Array) -> Array:
+        """JAX's own."""
+        return jax.nn.sigmoid(logits)
+
     def class_sums(self, values: Array, labels: Array, classes: int) -> Array:
         """Sum by a fused comparison: one kernel whatever the number of classes."""
         inside = labels[:, None, :] == jnp.arange(classes, dtype=labels.dtype)[:, None]
@@ -65,6 +74,23 @@ class Jax(Backend):
     def in_descending_order(self, errors: Any, payload: Any, function: Any) -> Any:
         """Cut the gradient before the sort."""
         return super().in_descending_order(jax.lax.stop_gradient(errors), payload, function)
+
+    def pairs_at_once(self) -> None:
+        """No limit: XLA fuses the sum and the minimum."""
+
+    def distance_transform(self, mask: Array, spacing: tuple[float, ...], dtype: Any) -> Array:
+        """Compiled, so that it is fused outside jit too.
+
+        No pair is stored and no loop unrolled: 8 images of 256 x 256 take 21 ms an axis on two CPU
+        cores; a ``lax.fori_loop`` over the cells of a row, which reads the images 256 times, 60 ms.
+        """
+        return _distance_transform(self, mask, spacing, dtype)
+
+    def nearest_two_distances(
+        self, labels: Array, spacing: tuple[float, ...], dtype: Any
+    ) -> tuple[Array, Array]:
+        """Compiled, as `distance_transform` is."""
+        return _nearest_two_distances(self, labels, spacing, dtype)
 
     def value_and_grad(
         self,
@@ -76,6 +102,18 @@ class Jax(Backend):
         """Value and gradients by ``jax.value_and_grad``."""
         result: tuple[Array, tuple[Array, ...]] = jax.value_and_grad(function, argnums)(*args, **kwargs)
         return result
+
+
+@partial(jax.jit, static_argnums=(0, 2, 3))
+def _distance_transform(backend: Jax, mask: Array, spacing: tuple[float, ...], dtype: Any) -> Array:
+    return Backend.distance_transform(backend, mask, spacing, dtype)
+
+
+@partial(jax.jit, static_argnums=(0, 2, 3))
+def _nearest_two_distances(
+    backend: Jax, labels: Array, spacing: tuple[float, ...], dtype: Any
+) -> tuple[Array, Array]:
+    return Backend.nearest_two_distances(backend, labels, spacing, dtype)
 
 
 BACKEND = Jax(jnp, "jax")

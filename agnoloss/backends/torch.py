@@ -45,8 +45,8 @@ class Torch(Backend):
             return None
         if not array.numel():
             return 0, 0
-        if array.dtype == torch.bool:
-            array = array.to(torch.uint8)  # aminmax has no kernel for bool
+        if array.dtype in (torch.bool, torch.uint16, torch.uint32, torch.uint64):
+            array = array.to(torch.int64)  # aminmax has no kernel for these
         low, high = torch.aminmax(array.detach())
         return low.item(), high.item()
 
@@ -66,6 +66,14 @@ class Torch(Backend):
         """torch's own fused forward and backward."""
         return torch.nn.functional.logsigmoid(logits)
 
+    def softmax(self, logits: Array) -> Array:
+        """torch's own fused forward and backward."""
+        return torch.softmax(logits, dim=1)
+
+    def sigmoid(self, logits: Array) -> Array:
+        """torch's own fused forward and backward."""
+        return torch.sigmoid(logits)
+
     def gather(self, values: Array, labels: Array) -> Array:
         """``torch.gather``: take_along_axis is 6 times slower and recompiles for each shape."""
         return torch.gather(values, 1, labels[:, None])[:, 0]
@@ -79,6 +87,17 @@ class Torch(Backend):
         order = torch.argsort(errors.detach(), dim=-1, descending=True)
         values = function(self.xp, *(torch.gather(part, -1, order) for part in payload))
         return torch.empty_like(values).scatter(-1, order, values).detach()
+
+    def pairs_at_once(self) -> int | None:
+        """2**22, 16 MiB in float32, so that calls and threads pay; no limit where Inductor fuses."""
+        return None if torch.compiler.is_compiling() else 2**22
+
+    def max_pool(self, values: Array, size: int) -> Array:
+        """torch's own in 1-D to 3-D: one kernel forward and one backward."""
+        pool = _POOLS.get(values.ndim)
+        if pool is None or 0 in values.shape:
+            return super().max_pool(values, size)
+        return pool(values, size, 1, size // 2)
 
     def value_and_grad(
         self,
@@ -103,5 +122,11 @@ class Torch(Backend):
                 gradients = tuple(torch.zeros_like(leaf) for leaf in leaves)
         return value.detach(), gradients
 
+
+_POOLS = {
+    3: torch.nn.functional.max_pool1d,
+    4: torch.nn.functional.max_pool2d,
+    5: torch.nn.functional.max_pool3d,
+}
 
 BACKEND = Torch(namespace("torch"), "torch")

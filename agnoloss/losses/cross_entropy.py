@@ -115,9 +115,7 @@ def multiclass_terms(block: Block, e: float) -> tuple[Array, Array]:
 def binary_terms(block: Block, e: float, pos_weight: Array) -> tuple[Array, Array]:
     """Loss and share of each element, binary and multilabel."""
     # -(pos_weight y log p + (1 - y) log(1 - p))
-    y = block.targets * (1 - e) + e / 2 if e else block.targets
-    positive = block.per_channel(pos_weight) * y
-    return block.per_element(-(positive * block.log_probs + (1 - y) * block.log_complements))
+    return block.per_element(-block.over_sides(lambda log_p, _: log_p, pos_weight, smoothing=e))
 
 
 @documented
@@ -181,6 +179,4 @@ def balanced_cross_entropy_loss(
 
 def _balanced(block: Block, beta: Array) -> tuple[Array, Array]:
     # -(beta y log p + (1 - beta) (1 - y) log(1 - p))
-    y, beta = block.targets, block.per_channel(beta)
-    positive, negative = beta * y, (1 - beta) * (1 - y)
-    return block.per_element(-(positive * block.log_probs + negative * block.log_complements))
+    return block.per_element(-block.over_sides(lambda log_p, _: log_p, beta, 1 - beta))

@@ -149,7 +149,7 @@ def _hardest(block: Block, k: Fraction) -> tuple[Array, Array]:
         hardness = -block.over_targets(lambda log_p, _: log_p)
     else:
         loss, share = binary_terms(block, e=0.0, pos_weight=1.0)
-        hardness = -(block.targets * block.log_probs + (1 - block.targets) * block.log_complements)
+        hardness = -block.over_sides(lambda log_p, _: log_p)
     # What does not count comes last; NaN first, so that it stays visible.
     counts = xp.ones_like(hardness) == 1
     if block.valid is not None:

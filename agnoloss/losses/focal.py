@@ -101,13 +101,9 @@ def _focal(block: Block, gamma: float, alpha: Array | None) -> tuple[Array, Arra
     if block.multiclass:
         w = block.pixels.class_weights
         return block.over_targets(term, alpha, w), block.over_targets(None, w)
-    y = block.targets
-    positive = y * term(block.log_probs, block.complements)
-    negative = (1 - y) * term(block.log_complements, block.probs)
-    if alpha is not None:
-        alpha = block.per_channel(alpha)
-        positive, negative = alpha * positive, (1 - alpha) * negative
-    return block.per_element(positive + negative)
+    if alpha is None:
+        return block.per_element(block.over_sides(term))
+    return block.per_element(block.over_sides(term, alpha, 1 - alpha))
 
 
 def focal_modulation(cross_entropy: Array, gamma: float = 2.0) -> Array:

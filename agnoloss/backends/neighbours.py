@@ -1,0 +1,221 @@
+"""Distances and windows on a grid, in the array API standard alone.
+
+Distances go axis by axis. What a cell knows after an axis is the least over the cells j of its row of
+what j knew before, plus the square of the way to j: squared Euclidean distances are separable, so the
+result is exact. Every pair of cells of a row is looked at, which has the same shapes whatever the values
+are, and so runs under every compiler.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from itertools import product
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .base import Backend
+
+Array = Any
+
+
+def distance_transform(
+    backend: Backend, mask: Array, spacing: tuple[float, ...], dtype: Any, limit: int | None
+) -> Array:
+    """Distance of each cell (M, *S) to the nearest True cell of its image; inf where it has none.
+
+    Parameters
+    ----------
+    backend : Backend
+        Owner of the mask.
+    mask : array, (M, *S), bool
+        Images.
+    spacing : tuple of floats
+        Step of the grid along each spatial axis.
+    dtype : dtype
+        Of the result.
+    limit : int or None
+        Pairs of cells to look at together; None for all, where a compiler fuses the sum and the
+        minimum so that no pair is ever stored.
+    """
+    xp = backend.xp
+    squares = xp.where(mask, backend.constant(0.0, dtype, mask), math.inf)
+
+    def nearest(there: Array, columns: slice, step: float) -> tuple[Array]:
+        ways = _squared_ways(backend, there, columns, step)
+        return (xp.min(xp.expand_dims(there, axis=1) + ways, axis=-1),)
+
+    for axis, step in enumerate(spacing, start=1):
+        (squares,) = _along(xp, nearest, (squares,), axis, step, limit)
+    return xp.sqrt(squares)
+
+
+def nearest_two_distances(
+    backend: Backend, labels: Array, spacing: tuple[float, ...], dtype: Any, limit: int | None
+) -> tuple[Array, Array]:
+    """Distances to the nearest cell of a label other than 0, and to the nearest of any other such label.
+
+    Each cell carries the nearest label's squared distance and name and the squared distance of the
+    second nearest label. That is enough whatever the number of labels: of the labels that j knows, at
+    most one is the nearest of i, and the nearer of the others is among j's first two.
+
+    Parameters
+    ----------
+    backend : Backend
+        Owner of the labels.
+    labels : array, (M, *S), signed integer
+        Images; 0 is no label.
+    spacing, dtype, limit
+        As in `distance_transform`.
+
+    Returns
+    -------
+    (array, array)
+        Each (M, *S); inf where there is no such label.
+    """
+    xp = backend.xp
+    first = xp.where(labels != 0, backend.constant(0.0, dtype, labels), math.inf)
+    second = xp.zeros_like(first) + math.inf
+
+    def nearest(first: Array, label: Array, second: Array, columns: slice, step: float) -> tuple[Array, ...]:
+        ways = _squared_ways(backend, first, columns, step)
+        # Each array of pairs below has one reader, a minimum, so that compilers need not store it.
+        best = xp.argmin(xp.expand_dims(first, axis=1) + ways, axis=-1)
+        here = backend.arange(first.shape[1], first)[columns]
+        way = step * (here - xp.astype(best, first.dtype))
+        nearest_label = xp.take_along_axis(label, best, axis=-1)
+        other = xp.expand_dims(label, axis=1) != xp.expand_dims(nearest_label, axis=-1)
+        others = xp.where(other, xp.expand_dims(first, axis=1), xp.expand_dims(second, axis=1))
+        nearest_first = xp.take_along_axis(first, best, axis=-1) + way * way
+        return nearest_first, nearest_label, xp.min(others + ways, axis=-1)
+
+    for axis, step in enumerate(spacing, start=1):
+        first, labels, second = _along(xp, nearest, (first, labels, second), axis, step, limit)
+    return xp.sqrt(first), xp.sqrt(second)
+
+
+def nearest_two_by_bits(
+    backend: Backend, labels: Array, spacing: tuple[float, ...], dtype: Any
+) -> tuple[Array, Array]:
+    """`nearest_two_distances` of K labels by 2 log2(K) distance transforms.
+
+    Split the labels in two sets, those whose number has a 1 at some bit and those whose number has a 0
+    there. The farther set lacks the nearest label, and every other label is in the farther set of some
+    bit, so the second distance is the least, over the bits, of the greater of the two sets' distances.
+    Numbering the labels needs their values: not under a compiler.
+    """
+    xp = backend.xp
+    names, numbers = xp.unique_inverse(labels)
+    numbers, some = xp.reshape(numbers, labels.shape), labels != 0
+    first = backend.distance_transform(some, spacing, dtype)
+    second = xp.zeros_like(first) + math.inf
+    for bit in range((names.shape[0] - 1).bit_length()):
+        ones = (numbers >> bit) % 2 == 1
+        to_ones, to_zeros = (
+            backend.distance_transform(some & half, spacing, dtype) for half in (ones, ~ones)
+        )
+        second = xp.minimum(second, xp.maximum(to_ones, to_zeros))
+    return first, second
+
+
+def _squared_ways(backend: Backend, row: Array, columns: slice, step: float) -> Array:
+    """(step (i - j))^2 for the cells i of some columns and every cell j of a row."""
+    cells = backend.arange(row.shape[1], row)
+    ways = step * (backend.xp.expand_dims(cells[columns], axis=-1) - cells)
+    return ways * ways
+
+
+def _along(
+    xp: Any,
+    function: Callable[..., tuple[Array, ...]],
+    arrays: tuple[Array, ...],
+    axis: int,
+    step: float,
+    limit: int | None,
+) -> tuple[Array, ...]:
+    """Apply a function of rows (R, n) to arrays (M, *S), a row being the cells along an axis."""
+    shape = arrays[0].shape
+    if 0 in shape:
+        return arrays
+    last = len(shape) - 1
+    swapped = tuple({axis: last, last: axis}.get(i, i) for i in range(len(shape)))
+    rows = tuple(xp.permute_dims(array, swapped) for array in arrays)
+    turned = rows[0].shape
+    rows = tuple(xp.reshape(row, (-1, shape[axis])) for row in rows)
+    results = _in_chunks(xp, function, rows, step, limit)
+    return tuple(xp.permute_dims(xp.reshape(result, turned), swapped) for result in results)
+
+
+def _in_chunks(
+    xp: Any,
+    function: Callable[..., tuple[Array, ...]],
+    rows: tuple[Array, ...],
+    step: float,
+    limit: int | None,
+) -> tuple[Array, ...]:
+    """Apply a function of rows and columns to so many of them that `limit` pairs come together."""
+    if limit is None:
+        return function(*rows, slice(None), step)
+    count, length = rows[0].shape
+    wide = min(length, max(1, limit // length))
+    deep = min(count, max(1, limit // (wide * length)))
+    columns = [slice(start, min(start + wide, length)) for start in range(0, length, wide)]
+    deeper = [slice(start, start + deep) for start in range(0, count, deep)]
+    parts = [function(*(row[d, :] for row in rows), c, step) for d, c in product(deeper, columns)]
+    results = []
+    for pieces in zip(*parts, strict=True):
+        lines = [pieces[i : i + len(columns)] for i in range(0, len(pieces), len(columns))]
+        joined = [line[0] if len(line) == 1 else xp.concat(list(line), axis=1) for line in lines]
+        results.append(joined[0] if len(joined) == 1 else xp.concat(joined, axis=0))
+    return tuple(results)
+
+
+def max_along(xp: Any, values: Array, axis: int, size: int) -> Array:
+    """Largest value in the window of odd `size` about each cell of an axis, cut off at the ends.
+
+    The gradient goes to the first of several largest values. Window by window along the last axis,
+    then along the one before it, this is the first in the order of memory of the whole window: the
+    rule of PyTorch's max_pool.
+    """
+    length = values.shape[axis]
+    padded = pad(xp, values, axis, size // 2, -math.inf)
+    largest = part(padded, axis, 0, length)
+    for start in range(1, size):
+        later = part(padded, axis, start, length)
+        # not `later > largest`: NaN, wherever it comes, is the largest
+        largest = xp.where((largest >= later) | (largest != largest), largest, later)
+    return largest
+
+
+def max_along_back(xp: Any, values: Array, largest: Array, gradient: Array, axis: int, size: int) -> Array:
+    """Gradient of `max_along` in closed form: each window's goes to the first of its largest values."""
+    length, reach = values.shape[axis], size // 2
+    padded = pad(xp, values, axis, reach, -math.inf)
+    shares, given = 0.0 * pad(xp, gradient, axis, reach, 0.0), None
+    for start in range(size):
+        there = part(padded, axis, start, length)
+        hit = (there == largest) | (there != there)
+        hit, given = (hit, hit) if given is None else (hit & ~given, hit | given)
+        share = xp.where(hit, gradient, 0.0)
+        before, after = _zeros(xp, share, axis, start), _zeros(xp, share, axis, size - 1 - start)
+        shares = shares + xp.concat([*before, share, *after], axis=axis)
+    return part(shares, axis, reach, length)
+
+
+def pad(xp: Any, values: Array, axis: int, count: int, value: float) -> Array:
+    """Put `count` cells of a value before and after an axis."""
+    ends = [zeros + value for zeros in _zeros(xp, values, axis, count)]
+    return xp.concat([*ends, values, *ends], axis=axis) if ends else values
+
+
+def _zeros(xp: Any, like: Array, axis: int, count: int) -> list[Array]:
+    """A list of one array of zeros of some length along an axis; of none for length 0."""
+    if not count:
+        return []
+    zeros = xp.zeros_like(part(like, axis, 0, 1))
+    return [xp.broadcast_to(zeros, (*like.shape[:axis], count, *like.shape[axis + 1 :]))]
+
+
+def part(values: Array, axis: int, start: int, length: int) -> Array:
+    """Some cells along an axis."""
+    return values[(*(slice(None),) * axis, slice(start, start + length), ...)]
