@@ -43,16 +43,16 @@ class Block:
         self.num_classes = pixels.num_classes
         self.multiclass = pixels.mode == "multiclass"
         self.from_logits = pixels.from_logits
-        self._predictions, self._targets, self._weights = predictions, targets, pixel_weights
+        self.predictions, self.raw, self.pixel_weights = predictions, targets, pixel_weights
 
     # --- which pixels count, and how much ---------------------------------------------------
 
     @once
     def _raw_targets(self) -> Array:
         """Targets as given, integers wide enough to be compared with every label."""
-        if self.backend.kind(self._targets) == "floating":
-            return self.xp.astype(self._targets, self.pixels.dtype)
-        return self.backend.labels(self._targets)
+        if self.backend.kind(self.raw) == "floating":
+            return self.xp.astype(self.raw, self.pixels.dtype)
+        return self.backend.labels(self.raw)
 
     @once
     def valid(self) -> Array | None:
@@ -64,18 +64,18 @@ class Block:
             valid = here if valid is None else valid & here
         if valid is not None and not self.multiclass and not self.pixels.dense:
             valid = xp.expand_dims(valid, axis=1)
-        if self._weights is not None:
+        if self.pixel_weights is not None:
             # bool weights have no zero to compare with: they say themselves where a pixel counts
-            given = self._per_element(xp.astype(self._weights, self.pixels.dtype) != 0)
+            given = self._per_element(xp.astype(self.pixel_weights, self.pixels.dtype) != 0)
             valid = given if valid is None else valid & given
         return valid
 
     @once
     def weights(self) -> Array | None:
         """Weight of each pixel or element, exactly 0 where it does not count; None if all are 1."""
-        if self._weights is None:
+        if self.pixel_weights is None:
             return None if self.valid is None else self.xp.astype(self.valid, self.pixels.dtype)
-        weights = self._per_element(self.xp.astype(self._weights, self.pixels.dtype))
+        weights = self._per_element(self.xp.astype(self.pixel_weights, self.pixels.dtype))
         return self.xp.where(self.valid, weights, 0.0)
 
     def _per_element(self, per_pixel: Array) -> Array:
@@ -112,7 +112,7 @@ class Block:
 
     def amounts(self, mask: Array) -> Array:
         """Weights (n, C, p) where a mask holds, 0 elsewhere; integers where pixels have none."""
-        if self._weights is None:
+        if self.pixel_weights is None:
             return self.xp.astype(mask, self.xp.int32)
         return self.xp.where(mask, self.class_axis(self.weights), 0.0)
 
@@ -135,7 +135,7 @@ class Block:
         if self.pixels.dense:
             return None
         labels = self.counted_targets(fill=0)
-        if self.pixels._trust is not None:
+        if self.pixels.trust is not None:
             inside = (labels >= 0) & (labels < self.num_classes)
             labels = self.xp.where(inside, labels, self.xp.zeros_like(labels))
         return labels
@@ -172,7 +172,7 @@ class Block:
     @once
     def scores(self) -> Array:
         """Raw scores or probabilities (n, C, p) in float32 or wider, harmless where ignored."""
-        scores = self.backend.upcast(self._predictions)
+        scores = self.backend.upcast(self.predictions)
         if self.valid is None:
             return scores
         harmless = 0.0 if self.from_logits else 0.5
@@ -311,7 +311,7 @@ class Block:
     @once
     def hard(self) -> bool:
         """Whether targets are integers, so that each is one class or one side."""
-        return self.backend.kind(self._targets) != "floating"
+        return self.backend.kind(self.raw) != "floating"
 
     @once
     def target_log_probs(self) -> Array:

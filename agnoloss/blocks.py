@@ -1,136 +1,265 @@
-"""Sums over pixels in blocks that fit the cache, with gradients that recompute or reuse each block.
+"""Sums over pixels in blocks that fit the cache, and their gradients.
 
 A loss makes many passes over its data. Over whole arrays each pass goes to memory; over blocks the
 passes stay in cache, and the one large array is the gradient. Nothing here knows any loss: a
-statistic is differentiated by the tape, on arrays with one number per pixel or per class, and two
-closed forms take it from there to the scores (`FusedBlock`).
+statistic is differentiated by the tape, on arrays with one number for each pixel or class, and two
+closed forms take it from there to the scores.
 """
 
 from __future__ import annotations
 
-import copy
+import math
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
 from typing import Any
 
-from .backends.base import Array, Backend
+from .backends.base import Array
 from .block import Block
 from .once import once
 from .pixels import Pixels
 from .tape import Tape
 
 Statistic = Callable[[Block], Any]
-Slices = tuple[slice, slice]
 
 BLOCK_ELEMENTS = 300_000
-"""Scores of a block: 1.2 MB in float32. Half is as fast, twice that falls out of a 2 MB cache."""
+"""Scores in a block, 1.2 MB of float32: half is as quick, twice leaves the cache of a core."""
 
-SMALLEST_ELEMENTS = 150_000
-"""Fewer scores than this are one block without machinery: its fixed cost is about 0.3 ms."""
+SMALLEST_ELEMENTS = 100_000
+"""With fewer scores than this the fixed cost of blocks, 0.2 ms, is more than they save."""
 
-_threads: list[ThreadPoolExecutor] = []
+THREADS = min(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1, 8)
+"""NumPy's functions release the interpreter's lock; beyond a few cores memory is the limit."""
+
+
+_pool: list[ThreadPoolExecutor] = []
 
 
 def worthwhile(pixels: Pixels) -> bool:
     """Whether there are enough scores for blocks to pay."""
-    images, classes, places = pixels.predictions.shape
-    return bool(images * classes * places >= SMALLEST_ELEMENTS)
+    return math.prod(pixels.predictions.shape) >= SMALLEST_ELEMENTS
 
 
 class FusedBlock(Block):
-    """A block whose softmax is computed at once, for the two things most statistics ask of it.
-
-    The log-probability of each pixel's label, and the sums of probabilities of each class, have
-    gradients in closed form: with d for the first and b_c for the second, and p the softmax,
-
-        dz_c = p_c (u b_c - u sum_k p_k b_k - d) + d [c = y]
-
-    Statistics that ask for more than these get it from the scores, as in any other block.
+    """A block off the tape, whose softmax is computed once for all that statistics ask of it.
 
     Parameters
     ----------
     pixels, predictions, targets, pixel_weights
         As of `Block`.
-    probs : array or None
-        Where to leave the softmax, (n, C, p); None: wherever the backend likes.
+    place : array, (n, C, p), or None
+        Where to leave the softmax for the gradient.
     """
 
     def __init__(
-        self, pixels: Pixels, predictions: Array, targets: Array, weights: Array | None, probs: Array | None
+        self,
+        pixels: Pixels,
+        predictions: Array,
+        targets: Array,
+        pixel_weights: Array | None,
+        place: Array | None = None,
     ) -> None:
-        super().__init__(pixels, predictions, targets, weights)
-        self._place = probs
-        self.fused = False
+        super().__init__(pixels, predictions, targets, pixel_weights)
+        self._place = place
 
     @once
-    def _softmax(self) -> tuple[Array, Array]:
-        """Probabilities (n, C, p) and logarithms of the sums of exponentials (n, p)."""
-        self.fused = True
-        return self.backend.softmax(self._predictions, self.valid, self._place)
+    def parts(self) -> tuple[Array, Array]:
+        """Softmax (n, C, p) and log of the sum of exponentials (n, p)."""
+        return self.backend.softmax_parts(self.predictions, self.valid, self._place)
 
     @once
     def target_log_probs(self) -> Array:
-        """log p of each pixel's label, (n, p)."""
-        values = self.backend.gather(self._predictions, self.labels) - self._softmax[1]
+        """log p of what is true."""
+        if not self.pixels.closed_form:
+            return super().target_log_probs
+        values = self.backend.gather(self.backend.upcast(self.predictions), self.labels) - self.parts[1]
         return values if self.valid is None else self.xp.where(self.valid, values, 0.0)
 
     @once
     def prob_sums(self) -> Array:
         """Weighted sums of probabilities, P_c = sum_i u_i p_ic: (n, C)."""
-        return self.backend.weighted_sums(self._softmax[0], self.weights)
+        if not self.pixels.closed_form:
+            return super().prob_sums
+        return self.backend.weighted_sums(self.parts[0], self.weights)
 
 
 class TapedBlock(Block):
-    """A block on a tape: what `FusedBlock` computes are its leaves, or else the scores are.
+    """The same block on a tape, with what `FusedBlock` computes as leaves, or else the scores.
 
     Parameters
     ----------
     pixels : Pixels
         On the tape.
     block : FusedBlock
-        The same block off the tape.
+        Off the tape.
     """
 
     def __init__(self, pixels: Pixels, block: FusedBlock) -> None:
-        box = pixels.backend.tape.box
-        super().__init__(pixels, block._predictions, box(block._targets), box(block._weights))
+        self._box = pixels.backend.tape.box
         self.block = block
-        self.leaves: dict[str, Array] = {}
+        self.leaves: dict[str, Any] = {}
+        super().__init__(pixels, *map(self._box, (block.predictions, block.raw, block.pixel_weights)))
 
-    def _leaf(self, name: str, value: Array) -> Array:
-        self.leaves[name] = leaf = self.backend.tape.box(value, tracked=True)
+    def _leaf(self, name: str) -> Any:
+        leaf = self.leaves[name] = self._box(getattr(self.block, name), tracked=True)
         return leaf
-
-    @once
-    def labels(self) -> Array | None:
-        """Of the block off the tape: checked and masked once."""
-        return self.backend.tape.box(self.block.labels)
 
     @once
     def valid(self) -> Array | None:
         """Of the block off the tape."""
-        return self.backend.tape.box(self.block.valid)
+        return self._box(self.block.valid)
 
     @once
     def weights(self) -> Array | None:
         """Of the block off the tape."""
-        return self.backend.tape.box(self.block.weights)
+        return self._box(self.block.weights)
+
+    @once
+    def labels(self) -> Array | None:
+        """Of the block off the tape."""
+        return self._box(self.block.labels)
 
     @once
     def scores(self) -> Array:
-        """A leaf, for statistics that ask for more than the softmax's closed forms give."""
-        return self._leaf("scores", self.block.scores)
+        """A leaf, for statistics that ask for more than the closed forms."""
+        return self._leaf("scores")
 
     @once
     def target_log_probs(self) -> Array:
-        """A leaf."""
-        if not self.from_logits:
-            return super().target_log_probs.__get__(self)
-        return self._leaf("target_log_probs", self.block.target_log_probs)
+        """A leaf where it has a closed form."""
+        return self._leaf("target_log_probs") if self.pixels.closed_form else super().target_log_probs
 
     @once
     def prob_sums(self) -> Array:
-        """A leaf."""
-        return self._leaf("prob_sums", self.block.prob_sums)
+        """A leaf where it has a closed form."""
+        return self._leaf("prob_sums") if self.pixels.closed_form else super().prob_sums
+
+
+class Blocks:
+    """Statistics of an input, block by block, and their gradient.
+
+    Parameters
+    ----------
+    pixels : Pixels
+        Input off every tape, on a backend that writes into arrays.
+    statistics : tuple of callables
+        As `Pixels.sum` takes them.
+    gradient : bool
+        Whether the gradient will be asked for. Its array is then made at once: it holds the softmax
+        until the gradient itself takes that place.
+    """
+
+    def __init__(self, pixels: Pixels, statistics: tuple[Statistic, ...], gradient: bool) -> None:
+        self.pixels, self.statistics, self.xp = pixels, statistics, pixels.xp
+        images, classes, places = pixels.predictions.shape
+        step = max(BLOCK_ELEMENTS // classes, 1)
+        several = max(step // max(places, 1), 1)
+        self._slices = [
+            (slice(n, n + several), slice(p, p + step))
+            for n in range(0, images, several)
+            for p in range(0, places, step)
+        ]
+        self._softmax = self._empty(images, classes, places) if gradient else None
+        self._log_probs: Array | None = None  # of the labels, kept beside the softmax
+        self._results: list[Any] = []
+
+    def vector(self) -> Array:
+        """Every statistic of every image, summed over the pixels, in one array."""
+        pixels, xp = self.pixels, self.xp
+        if self._softmax is not None and pixels.closed_form:
+            self._log_probs = self._empty(pixels.predictions.shape[0], pixels.predictions.shape[2])
+        by_block = self._each(self._forward)
+        images = pixels.predictions.shape[0]
+        self._results = by_block[0]
+        flat = []
+        for parts in zip(*(_flat(results) for results in by_block), strict=True):
+            # added in float64: float32 loses digits where blocks are many
+            total = xp.zeros((images, *parts[0].shape[1:]), dtype=xp.float64)
+            for (rows, _), part in zip(self._slices, parts, strict=True):
+                total[rows, ...] = total[rows, ...] + xp.astype(part, xp.float64)
+            flat.append(xp.reshape(total, (-1,)))
+        return xp.astype(xp.concat(flat), pixels.dtype)
+
+    def split(self, xp: Any, vector: Array) -> list[Any]:
+        """Take `vector` apart into what each statistic returns, with functions of any library."""
+        images = self.pixels.predictions.shape[0]
+        results, start = [], 0
+        for result in self._results:
+            parts = []
+            for part in result:
+                shape = (images, *part.shape[1:])
+                stop = start + math.prod(shape)
+                parts.append(xp.reshape(vector[start:stop], shape))
+                start = stop
+            results.append(type(result)(*parts) if hasattr(result, "_fields") else tuple(parts))
+        return results
+
+    def gradient(self, vector: Array) -> Array:
+        """Gradient (N, C, P) of the scores, given that of `vector`."""
+        fresh = self._softmax is None
+        place = self._empty(*self.pixels.predictions.shape) if fresh else self._softmax
+        cotangents = _flat(self.split(self.xp, vector))
+        self._each(lambda where: self._backward(where, place, fresh, cotangents))
+        self._softmax = None  # overwritten: another gradient makes its own
+        return place
+
+    def _empty(self, *shape: int) -> Array:
+        return self.pixels.backend.empty(shape, self.pixels.dtype, self.pixels.predictions)
+
+    def _block(self, where: tuple[slice, slice], place: Array | None) -> FusedBlock:
+        images, places = where
+        pixels = self.pixels
+        targets, weights = pixels.targets, pixels.pixel_weights
+        return FusedBlock(
+            pixels,
+            pixels.predictions[images, :, places],
+            targets[images, :, places] if targets.ndim == 3 else targets[images, places],
+            None if weights is None else weights[images, places],
+            None if place is None else place[images, :, places],
+        )
+
+    def _forward(self, where: tuple[slice, slice]) -> list[Any]:
+        block = self._block(where, self._softmax)
+        results = [statistic(block) for statistic in self.statistics]
+        if self._log_probs is not None:
+            self._log_probs[where] = block.target_log_probs
+        return results
+
+    def _backward(
+        self, where: tuple[slice, slice], place: Array, fresh: bool, cotangents: list[Array]
+    ) -> None:
+        images, places = where
+        pixels, here = self.pixels, (images, slice(None), places)
+        block = self._block(where, place)
+        if pixels.closed_form and not fresh:
+            block.parts = place[here], None
+            block.target_log_probs = self._log_probs[where]
+        tape = Tape(pixels.backend)
+        taped = TapedBlock(pixels.on(tape.backend, tape.box), block)
+        results = [tape.box(statistic)(taped) for statistic in self.statistics]
+        leaves = taped.leaves
+        found = tape.gradients(_flat(results), [g[images, ...] for g in cotangents], list(leaves.values()))
+        gradients = dict(zip(leaves, found, strict=True))
+        total = gradients.pop("scores", None)
+        if gradients:
+            closed = pixels.backend.softmax_gradient(
+                block.parts[0],
+                block.labels,
+                block.weights if pixels.pixel_weights is not None else None,
+                gradients.get("target_log_probs"),
+                gradients.get("prob_sums"),
+            )
+            total = closed if total is None else total + closed
+        place[here] = 0.0 if total is None else total
+
+    def _each(self, work: Callable[[tuple[slice, slice]], Any]) -> list[Any]:
+        """Do the work for each block, in threads if there are several; results in order."""
+        if THREADS == 1 or len(self._slices) == 1 or not self.pixels.backend.threads:
+            return [work(where) for where in self._slices]
+        if not _pool:
+            _pool.append(ThreadPoolExecutor(THREADS, thread_name_prefix="agnoloss"))
+        return list(_pool[0].map(work, self._slices))
+
+
+def _flat(results: list[Any]) -> list[Array]:
+    return [part for result in results for part in result]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Callable, Sequence
 from numbers import Real
@@ -35,8 +36,16 @@ class Pixels:
     ----------
     num_classes : int
         Length of the class axis, 1 in binary mode.
+    predictions : array, (N, C, P)
+        Scores or probabilities, of the dtype that was given.
+    targets : array, (N, P) or (N, C, P)
+        Labels or dense targets, as given.
+    pixel_weights : array, (N, P), or None
+        As given.
     class_weights : array, (C,), or None
         Weights of the classes, made from the targets if ``"balanced"`` was asked for.
+    trust : array, (), or None
+        1, or NaN if a target is out of range that could not be looked at; None if all were.
     """
 
     def __init__(
@@ -73,24 +82,31 @@ class Pixels:
         extremes = other.extremes(targets)
         targets = backend.adopt(targets, other, "targets")
         self.num_classes = layout.num_classes
-        self._predictions = layout.flatten(self.xp, predictions)
+        self.predictions = layout.flatten(self.xp, predictions)
         if layout.dense:
-            self._targets = layout.flatten(self.xp, targets)
+            self.targets = layout.flatten(self.xp, targets)
         else:
-            self._targets = self.xp.reshape(targets, self._shape())
-        self._weights = self._pixel_weights(pixel_weights, predictions.shape)
+            self.targets = self.xp.reshape(targets, self._shape())
+        self.pixel_weights = self._pixel_weights(pixel_weights, predictions.shape)
         self.dtype = self.xp.float32 if backend.is_half(predictions) else predictions.dtype
-        self._trust: Array | None = self._checked_values(extremes)
+        self.trust: Array | None = self._checked_values(extremes)
         self.class_weights = self._class_weights(class_weights)
+
+    @property
+    def closed_form(self) -> bool:
+        """Whether predictions are scores of one class for each pixel, which labels name."""
+        return self.mode == "multiclass" and self.from_logits and not self.dense
 
     # --- evaluation -------------------------------------------------------------------------
 
     @once
     def whole(self) -> Block:
         """Every pixel in one block, for losses that are no sums."""
-        return Block(self, self._predictions, self._targets, self._weights)
+        return Block(self, self.predictions, self.targets, self.pixel_weights)
 
-    def sum(self, *statistics: Callable[[Block], Any], per_image: bool = False) -> list[Any]:
+    def sum(
+        self, *statistics: Callable[[Block], Any], per_image: bool = False, whole: bool = False
+    ) -> list[Any]:
         """Add up statistics over all pixels, in one pass.
 
         Parameters
@@ -100,20 +116,35 @@ class Pixels:
             the images of the block.
         per_image : bool
             Keep one sum for each image instead of adding the images up.
+        whole : bool
+            Evaluate them on the whole input at once, because pixels depend on each other.
 
         Returns
         -------
         list
             What each statistic returned, summed.
         """
-        block = self.whole
-        return [self._finish(statistic(block), per_image) for statistic in statistics]
+        if whole:
+            sums = [statistic(self.whole) for statistic in statistics]
+        else:
+            sums = self.backend.sum_blocks(self, statistics)
+        return [self._finish(part, per_image) for part in sums]
+
+    def on(self, backend: Backend, convert: Callable[[Any], Any]) -> Pixels:
+        """The same input on another backend, with every array converted."""
+        other = copy.copy(self)
+        other.__dict__.pop("whole", None)
+        other.backend, other.xp = backend, backend.xp
+        other.predictions, other.targets = convert(self.predictions), convert(self.targets)
+        other.pixel_weights, other.trust = convert(self.pixel_weights), convert(self.trust)
+        other.class_weights = convert(self.class_weights)
+        return other
 
     def _finish(self, sums: Any, per_image: bool) -> Any:
         finished = []
         for part in sums:
-            if self._trust is not None:
-                part = part * self._trust
+            if self.trust is not None:
+                part = part * self.trust
             if not per_image:
                 part = self.xp.sum(part, axis=0)
                 if self.all_reduce is not None:
@@ -123,7 +154,7 @@ class Pixels:
 
     def trusted(self, values: Array) -> Array:
         """Values of `whole`, NaN if a label is out of range that could not be looked at."""
-        return values if self._trust is None else values * self._trust
+        return values if self.trust is None else values * self.trust
 
     def restore(self, values: Array) -> Array:
         """Values per pixel (N, P) to (N, *S), per element (N, C, P) to (N, C, *S)."""
@@ -194,11 +225,11 @@ class Pixels:
 
     def constant(self, values: Any) -> Array:
         """Python numbers as an array of the dtype and on the device that sums have."""
-        return self.backend.constant(values, self.dtype, self._predictions)
+        return self.backend.constant(values, self.dtype, self.predictions)
 
     def _shape(self) -> tuple[int, int]:
         """(N, P)."""
-        return self._predictions.shape[0], self._predictions.shape[2]
+        return self.predictions.shape[0], self.predictions.shape[2]
 
     # --- checks of values and arrays --------------------------------------------------------
 
@@ -226,7 +257,7 @@ class Pixels:
         extremes = self.backend.extremes(weights)
         if extremes is not None and extremes[0] < 0:
             raise ValueError(f"`pixel_weights` must not be negative; got {extremes[0]}.")
-        expected = (self._predictions.shape[0], *self.spatial)
+        expected = (self.predictions.shape[0], *self.spatial)
         if tuple(weights.shape) not in (expected, *([tuple(shape)] if self.mode == "binary" else [])):
             raise ValueError(
                 f"`pixel_weights` must have shape {expected} for predictions of shape "
@@ -265,7 +296,7 @@ class Pixels:
         return xp.where(bad, math.nan, self.constant(1.0))
 
     def _check_probabilities(self) -> None:
-        extremes = self.backend.extremes(self._predictions)
+        extremes = self.backend.extremes(self.predictions)
         high = math.inf if self.mode == "multiclass" else 1 + checks.PROBABILITY_SLACK
         low = -checks.PROBABILITY_SLACK
         if extremes is None or (extremes[0] >= low and extremes[1] <= high):

@@ -43,7 +43,7 @@ def over_pixels(pixels: Pixels, terms: Terms, whole: bool = False) -> Array:
     if pixels.reduction == "none":
         loss, _ = terms(pixels.whole)
         return pixels.restore(pixels.trusted(pixels.whole.weighted(loss)))
-    ((total, share),) = pixels.sum(partial(pixel_sums, terms=terms))
+    ((total, share),) = pixels.sum(partial(pixel_sums, terms=terms), whole=whole)
     return total if pixels.reduction == "sum" else divide(pixels.xp, total, share)
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from .backends import is_array
@@ -121,7 +122,10 @@ class Tape:
         self.backend = TapeBackend(self)
 
     def box(self, value: Any, tracked: bool = False) -> Any:
-        """Box arrays, also inside lists and tuples; leave anything else alone."""
+        """Box arrays, also inside lists, tuples and partial functions; leave anything else alone."""
+        if isinstance(value, partial):
+            keywords = {key: self.box(part, tracked) for key, part in value.keywords.items()}
+            return partial(value.func, *self.box(value.args, tracked), **keywords)
         if isinstance(value, (tuple, list)):
             return type(value)(self.box(part, tracked) for part in value)
         return Box(value, self, (), tracked) if is_array(value) else value
@@ -130,7 +134,9 @@ class Tape:
         """Take arrays out of this tape's boxes, also inside tuples, lists and dictionaries."""
         if isinstance(value, Box):
             return value.value if value._agnoloss_tape is self else value
-        if isinstance(value, tuple | list) and not hasattr(value, "_fields"):
+        if isinstance(value, partial):
+            return partial(value.func, *self.plain(value.args), **self.plain(value.keywords))
+        if isinstance(value, (tuple, list)):
             return type(value)(self.plain(part) for part in value)
         if isinstance(value, dict):
             return {key: self.plain(part) for key, part in value.items()}
@@ -138,6 +144,8 @@ class Tape:
 
     def any_tracked(self, value: Any) -> bool:
         """Whether a gradient is wanted of any of the values."""
+        if isinstance(value, partial):
+            return self.any_tracked((value.args, value.keywords))
         if isinstance(value, (tuple, list)):
             return any(self.any_tracked(part) for part in value)
         if isinstance(value, dict):
@@ -149,27 +157,33 @@ class Tape:
         parents = tuple((box, rule) for box, rule in inputs if self.any_tracked(box))
         return Box(value, self, parents, bool(parents))
 
-    def gradients(self, result: Box, wanted: list[Box]) -> tuple[Array, ...]:
-        """Gradients of a result with respect to boxes, both of this tape."""
+    def gradients(self, results: list[Any], cotangents: list[Array], wanted: list[Box]) -> tuple[Array, ...]:
+        """Gradients with respect to boxes, given those of the results; all of this tape."""
         xp = self.inner.xp
-        found: dict[int, Array] = {id(result): xp.ones_like(result.value)}
+        found: dict[int, Array] = {}
         keep = {id(box) for box in wanted}
-        for box in reversed(_in_order(result)):
+
+        def add(box: Box, share: Array) -> None:
+            if share.dtype != box.dtype:
+                share = xp.astype(share, box.dtype)
+            known = found.get(id(box))
+            found[id(box)] = share if known is None else known + share
+
+        tracked = [(box, g) for box, g in zip(results, cotangents, strict=True) if self.any_tracked(box)]
+        for box, cotangent in tracked:
+            add(box, cotangent)
+        for box in reversed(_in_order([box for box, _ in tracked])):
             gradient = found[id(box)] if id(box) in keep else found.pop(id(box))
             for parent, rule in box.parents:
-                share = rule(gradient)
-                if share.dtype != parent.dtype:
-                    share = xp.astype(share, parent.dtype)
-                known = found.get(id(parent))
-                found[id(parent)] = share if known is None else known + share
+                add(parent, rule(gradient))
         return tuple(found[id(box)] if id(box) in found else xp.zeros_like(box.value) for box in wanted)
 
 
-def _in_order(result: Box) -> list[Box]:
-    """Every tracked box below a result, each after the boxes it was made of."""
+def _in_order(results: list[Box]) -> list[Box]:
+    """Every tracked box below some results, each after the boxes it was made of."""
     order: list[Box] = []
     seen: set[int] = set()
-    pending = [(result, False)]
+    pending = [(result, False) for result in results]
     while pending:
         box, done = pending.pop()
         if done:
@@ -286,6 +300,17 @@ class TapeBackend(Backend):
 
         return self.tape.note(self.inner.class_sums(values.value, index, classes), (values, back))
 
+    def sum_blocks(self, pixels: Any, statistics: tuple[Callable[..., Any], ...]) -> list[Any]:
+        """Block by block, where the library can and predictions alone are differentiated."""
+        from .blocks import Blocks, worthwhile
+
+        tape, predictions = self.tape, pixels.predictions
+        others = (pixels.targets, pixels.pixel_weights, pixels.class_weights, statistics)
+        if not (self.inner.writes and worthwhile(pixels)) or tape.any_tracked(others):
+            return super().sum_blocks(pixels, statistics)
+        blocks = Blocks(pixels.on(self.inner, tape.plain), tape.plain(statistics), predictions.tracked)
+        return blocks.split(self.xp, tape.note(blocks.vector(), (predictions, blocks.gradient)))
+
     def in_descending_order(self, errors: Any, payload: Any, function: Any) -> Any:
         """Sort the plain arrays: no gradient flows through the result."""
         inner = self.inner
@@ -325,4 +350,4 @@ def value_and_grad(
     if not isinstance(result, Box) or result._agnoloss_tape is not tape:
         zeros = tuple(backend.xp.zeros_like(box.value) for box in wanted)
         return tape.plain(result), zeros
-    return result.value, tape.gradients(result, wanted)
+    return result.value, tape.gradients([result], [backend.xp.ones_like(result.value)], wanted)

@@ -200,6 +200,91 @@ class Backend:
         """`max_pool` along one axis."""
         return neighbours.max_along(self.xp, values, axis, size)
 
+    def sum_blocks(self, pixels: Any, statistics: tuple[Callable[..., Any], ...]) -> list[Any]:
+        """Statistics of all pixels; see `Pixels.sum`. Here: of one block that holds them all."""
+        return [statistic(pixels.whole) for statistic in statistics]
+
+    writes = False
+    """Whether results may be written into parts of arrays, block by block."""
+
+    threads = False
+    """Whether blocks may run in threads."""
+
+    def empty(self, shape: tuple[int, ...], dtype: Any, like: Array) -> Array:
+        """An array to be filled, on the device of another."""
+        return self.xp.empty(shape, dtype=dtype, device=device(like))
+
+    def weighted_sums(self, values: Array, weights: Array | None) -> Array:
+        """Sum over pixels of values (n, C, p), weighted (n, p): (n, C); without derivatives."""
+        if weights is not None:
+            values = values * self.xp.expand_dims(weights, axis=1)
+        return self.xp.sum(values, axis=2)
+
+    def softmax_parts(self, logits: Array, valid: Array | None, place: Array | None) -> tuple[Array, Array]:
+        """Softmax, 0 where pixels do not count, and log of the sum of exponentials.
+
+        Parameters
+        ----------
+        logits : array, (n, C, p)
+            Scores, as given.
+        valid : array, (n, p), or None
+            Where they count; elsewhere they may hold anything, and the results something finite.
+        place : array, (n, C, p), or None
+            Where to put the softmax if the library can write in place.
+
+        Returns
+        -------
+        tuple of arrays, (n, C, p) and (n, p)
+        """
+        xp = self.xp
+        scores = self.upcast(logits)
+        if valid is not None:
+            scores = xp.where(xp.expand_dims(valid, axis=1), scores, 0.0)
+        top = xp.max(scores, axis=1, keepdims=True)
+        exponentials = xp.exp(scores - top)
+        total = xp.sum(exponentials, axis=1, keepdims=True)
+        probs = exponentials / total
+        if valid is not None:
+            probs = xp.where(xp.expand_dims(valid, axis=1), probs, 0.0)
+        return probs, xp.squeeze(top + xp.log(total), axis=1)
+
+    def softmax_gradient(
+        self,
+        probs: Array,
+        labels: Array,
+        weights: Array | None,
+        of_log_prob: Array | None,
+        of_sums: Array | None,
+    ) -> Array:
+        """Gradient of scores in closed form: p_c (u b_c - u sum_k p_k b_k - d) + d [c = y].
+
+        Parameters
+        ----------
+        probs : array, (n, C, p)
+            Softmax, 0 where pixels do not count; it may be overwritten.
+        labels : array, (n, p)
+            Classes y.
+        weights : array, (n, p), or None
+            Pixel weights u; None if they are 1 where pixels count.
+        of_log_prob : array, (n, p), or None
+            Gradient d of the log-probability of each pixel's label.
+        of_sums : array, (n, C), or None
+            Gradient b of the weighted sums of probabilities.
+        """
+        xp = self.xp
+        slope = 0.0
+        if of_sums is not None:
+            b = xp.expand_dims(of_sums, axis=2)
+            slope = b - xp.sum(probs * b, axis=1, keepdims=True)
+            if weights is not None:
+                slope = slope * xp.expand_dims(weights, axis=1)
+        if of_log_prob is None:
+            return probs * slope
+        d = xp.expand_dims(of_log_prob, axis=1)
+        classes = xp.reshape(self.arange(probs.shape[1], labels), (1, -1, 1))
+        here = xp.expand_dims(labels, axis=1) == classes
+        return probs * (slope - d) + xp.where(here, d, 0.0)
+
     # --- gradients --------------------------------------------------------------------------
 
     def value_and_grad(

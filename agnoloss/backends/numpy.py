@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import math
+import threading
+from collections.abc import Callable
 from functools import reduce
 from importlib import import_module
 from typing import Any
 
 import numpy as np
+from numpy.lib.stride_tricks import as_strided
 
 from ..compat import namespace
 from . import neighbours
@@ -59,6 +63,89 @@ class NumPy(Backend):
         probs += 1.0
         return np.reciprocal(probs, out=probs)
 
+    writes = threads = True
+
+    def sum_blocks(self, pixels: Any, statistics: tuple[Callable[..., Any], ...]) -> list[Any]:
+        """Block by block where the input is large."""
+        from ..blocks import Blocks, worthwhile
+
+        if not worthwhile(pixels):
+            return super().sum_blocks(pixels, statistics)
+        blocks = Blocks(pixels, statistics, gradient=False)
+        return blocks.split(self.xp, blocks.vector())
+
+    def empty(self, shape: tuple[int, ...], dtype: Any, like: Array) -> Array:
+        """Without the standard's device."""
+        return np.empty(shape, dtype)
+
+    def gather(self, values: Array, labels: Array) -> Array:
+        """By one ``take`` from the memory below: 4 times faster than take_along_axis."""
+        images, classes, places = values.shape
+        steps = [step // values.itemsize for step in values.strides]
+        if not values.size or min(steps) < 1 or steps[2] != 1:
+            return np.take_along_axis(values, labels[:, None], axis=1)[:, 0]
+        length = (images - 1) * steps[0] + (classes - 1) * steps[1] + places
+        memory = as_strided(values, (length,), (values.itemsize,), writeable=False)
+        return memory.take(_positions(labels, steps))
+
+    def weighted_sums(self, values: Array, weights: Array | None) -> Array:
+        """Without a product as large as the values, and without the threads of BLAS."""
+        return values.sum(axis=2) if weights is None else np.einsum("ncp,np->nc", values, weights)
+
+    def softmax_parts(self, logits: Array, valid: Array | None, place: Array | None) -> tuple[Array, Array]:
+        """In place; and without the largest score where the sums show that none was needed."""
+        scores = self.upcast(logits)
+        probs = _scratch(scores.shape, scores.dtype, 0) if place is None else place
+        with np.errstate(over="ignore", invalid="ignore"):
+            np.exp(scores, out=probs)
+            total = probs.sum(axis=1)
+        if total.size and _SAFE_SUMS[0] < total.min() and total.max() < _SAFE_SUMS[1]:
+            log_total = np.log(total)
+        else:  # far scores, or NaN, perhaps where pixels do not count
+            scores = scores if valid is None else np.where(valid[:, None], scores, 0.0)
+            with np.errstate(invalid="ignore"):
+                top = scores.max(axis=1)
+                np.subtract(scores, top[:, None], out=probs)
+            np.exp(probs, out=probs)
+            total = probs.sum(axis=1)
+            log_total = np.log(total) + top
+        np.divide(1.0 if valid is None else valid, total, out=total)
+        probs *= total[:, None]
+        return probs, log_total
+
+    def softmax_gradient(
+        self,
+        probs: Array,
+        labels: Array,
+        weights: Array | None,
+        of_log_prob: Array | None,
+        of_sums: Array | None,
+    ) -> Array:
+        """In place, with a gather and a scatter for the label's own class."""
+        if of_sums is None:
+            probs *= -of_log_prob[:, None]
+        else:
+            slope = np.einsum("ncp,nc->np", probs, of_sums)
+            factor = _scratch(probs.shape, probs.dtype, 0)
+            if weights is None:
+                if of_log_prob is not None:
+                    slope += of_log_prob
+                np.subtract(of_sums[:, :, None], slope[:, None], out=factor)
+            else:
+                slope *= weights
+                if of_log_prob is not None:
+                    slope += of_log_prob
+                np.multiply(of_sums[:, :, None], weights[:, None], out=factor)
+                factor -= slope[:, None]
+            probs *= factor
+        if of_log_prob is not None:
+            steps = [step // probs.itemsize for step in probs.strides]
+            length = (probs.shape[0] - 1) * steps[0] + (probs.shape[1] - 1) * steps[1] + probs.shape[2]
+            memory = as_strided(probs, (length,), (probs.itemsize,))
+            positions = _positions(labels, steps)
+            memory[positions] = memory.take(positions) + of_log_prob
+        return probs
+
     def class_sums(self, values: Array, labels: Array, classes: int) -> Array:
         """Sum by one ``bincount``, in float64: one pass instead of one for each class."""
         images = values.shape[0]
@@ -101,6 +188,31 @@ class NumPy(Backend):
         windows = neighbours.pad(np, values, axis, size // 2, -np.inf)
         length = values.shape[axis]
         return reduce(np.maximum, (neighbours.part(windows, axis, s, length) for s in range(size)))
+
+
+# Between these the sum of exponentials has neither overflowed nor lost a term that matters.
+_SAFE_SUMS = (1e-15, 1e30)
+
+_local = threading.local()
+
+
+def _scratch(shape: tuple[int, ...], dtype: Any, which: int) -> Array:
+    """An array that each thread keeps: fresh memory costs as much as the arithmetic."""
+    kept = _local.__dict__.setdefault("arrays", {})
+    size = math.prod(shape)
+    array = kept.get((which, dtype))
+    if array is None or array.size < size:
+        array = kept[which, dtype] = np.empty(size, dtype)
+    return array[:size].reshape(shape)
+
+
+def _positions(labels: Array, steps: list[int]) -> Array:
+    """Where in memory the entry of each pixel's class lies, for the steps of (n, C, p)."""
+    positions = labels * steps[1]
+    positions += np.arange(labels.shape[1])
+    if labels.shape[0] > 1:
+        positions += np.arange(labels.shape[0])[:, None] * steps[0]
+    return positions
 
 
 BACKEND = NumPy(namespace("numpy"), "numpy")
