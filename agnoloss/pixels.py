@@ -138,6 +138,8 @@ class Pixels:
         other.predictions, other.targets = convert(self.predictions), convert(self.targets)
         other.pixel_weights, other.trust = convert(self.pixel_weights), convert(self.trust)
         other.class_weights = convert(self.class_weights)
+        half = backend.is_half(other.predictions)
+        other.dtype = backend.xp.float32 if half else other.predictions.dtype
         return other
 
     def _finish(self, sums: Any, per_image: bool) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import torch
@@ -10,6 +11,31 @@ from torch import Tensor
 
 from ..compat import namespace
 from .base import Array, Backend
+
+
+class _SumBlocks(torch.autograd.Function):
+    """Statistics block by block in NumPy's views of the tensors' memory, and their gradient."""
+
+    @staticmethod
+    def forward(
+        ctx: Any, predictions: Tensor, pixels: Any, statistics: tuple[Callable[..., Any], ...], blocks: Any
+    ) -> Tensor:
+        ctx.save_for_backward(predictions)  # autograd then refuses predictions changed in place
+        ctx.pixels, ctx.statistics, ctx.blocks = pixels, statistics, blocks
+        return torch.from_numpy(blocks.vector())
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None, None]:
+        (predictions,) = ctx.saved_tensors
+        if not torch.is_grad_enabled():
+            return torch.from_numpy(ctx.blocks.gradient(gradient.numpy())), None, None, None
+        # A gradient of this gradient is wanted: plain composition has one.
+        pixels = ctx.pixels.on(ctx.pixels.backend, lambda value: value)
+        pixels.predictions = predictions
+        results = [part for statistic in ctx.statistics for part in statistic(pixels.whole)]
+        vector = torch.cat([part.reshape(-1) for part in results])
+        (found,) = torch.autograd.grad(vector, predictions, gradient, create_graph=True)
+        return found, None, None, None
 
 
 class Torch(Backend):
@@ -36,12 +62,7 @@ class Torch(Backend):
 
     def extremes(self, array: Array) -> tuple[float, float] | None:
         """Look at plain tensors in host memory, not while something traces or batches them."""
-        if (
-            torch.compiler.is_compiling()
-            or type(array) not in (Tensor, torch.nn.Parameter)
-            or torch._C._functorch.is_functorch_wrapped_tensor(array)
-            or array.device.type != "cpu"
-        ):
+        if not _in_host_memory(array):
             return None
         if not array.numel():
             return 0, 0
@@ -81,6 +102,34 @@ class Torch(Backend):
     def class_sums(self, values: Array, labels: Array, classes: int) -> Array:
         """Sum by one ``scatter_add`` instead of one pass for each class."""
         return values.new_zeros(values.shape[0], classes).scatter_add(1, labels, values)
+
+    def sum_blocks(self, pixels: Any, statistics: tuple[Callable[..., Any], ...]) -> list[Any]:
+        """On a CPU in NumPy: its exponential and its allocations are twice as fast as torch's.
+
+        Where something traces or batches, where more than predictions is differentiated, in half
+        precision, and on other devices by plain composition.
+        """
+        from ..blocks import Blocks, worthwhile
+        from .numpy import BACKEND as NUMPY
+
+        others = _tensors((pixels.targets, pixels.pixel_weights, pixels.class_weights, statistics))
+        predictions = pixels.predictions
+        if (
+            not worthwhile(pixels)
+            or not all(_in_host_memory(tensor) for tensor in (predictions, *others))
+            or predictions.dtype not in (torch.float32, torch.float64)
+            or any(tensor.requires_grad or tensor.dtype == torch.bfloat16 for tensor in others)
+            or torch._C._functorch.maybe_current_level() is not None
+            or torch.autograd.forward_ad._current_level >= 0
+        ):
+            return super().sum_blocks(pixels, statistics)
+        blocks = Blocks(
+            pixels.on(NUMPY, _as_numpy),
+            _as_numpy(statistics),
+            predictions.requires_grad and torch.is_grad_enabled(),
+        )
+        vector = _SumBlocks.apply(predictions, pixels, statistics, blocks)
+        return blocks.split(self.xp, vector)
 
     def in_descending_order(self, errors: Any, payload: Any, function: Any) -> Any:
         """Put back by ``scatter``: 10 times faster than a second sort."""
@@ -128,5 +177,35 @@ _POOLS = {
     4: torch.nn.functional.max_pool2d,
     5: torch.nn.functional.max_pool3d,
 }
+
+
+def _in_host_memory(tensor: Tensor) -> bool:
+    """Whether values can be read at no cost: nothing traces or batches them, or moved them."""
+    return (
+        not torch.compiler.is_compiling()
+        and type(tensor) in (Tensor, torch.nn.Parameter)
+        and not torch._C._functorch.is_functorch_wrapped_tensor(tensor)
+        and tensor.device.type == "cpu"
+    )
+
+
+def _tensors(value: Any) -> list[Tensor]:
+    """Every tensor in tuples, lists and partial functions."""
+    if isinstance(value, partial):
+        value = (*value.args, *value.keywords.values())
+    if isinstance(value, (tuple, list)):
+        return [tensor for part in value for tensor in _tensors(part)]
+    return [value] if isinstance(value, Tensor) else []
+
+
+def _as_numpy(value: Any) -> Any:
+    """Views of tensors, also in tuples, lists and partial functions."""
+    if isinstance(value, partial):
+        keywords = {key: _as_numpy(part) for key, part in value.keywords.items()}
+        return partial(value.func, *_as_numpy(value.args), **keywords)
+    if isinstance(value, (tuple, list)):
+        return type(value)(_as_numpy(part) for part in value)
+    return value.detach().numpy() if isinstance(value, Tensor) else value
+
 
 BACKEND = Torch(namespace("torch"), "torch")
