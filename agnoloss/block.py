@@ -156,6 +156,7 @@ class Block:
         classes = self.xp.reshape(self.backend.arange(self.num_classes, labels), (1, -1, 1))
         return self.xp.expand_dims(labels, axis=1) == classes
 
+    @once
     def target_counts(self) -> Array:
         """Weight of each class in the targets, T_c = sum_i u_i y_ic: (n, C)."""
         if self.multiclass and self.labels is not None:
@@ -351,7 +352,10 @@ class Block:
 
     def sizes(self) -> Array:
         """Weight of all that counts, sum_i u_i: (n, C)."""
-        return self.sum_pixels(self.xp.ones_like(self.scores))
+        nothing = self.xp.zeros_like(self.target_counts)
+        if self.weights is None:
+            return nothing + float(self.predictions.shape[2])
+        return nothing + self.xp.sum(self.class_axis(self.weights), axis=2)
 
     def sum_labels(self, values: Array) -> Array:
         """Weighted sum of values per pixel (n, p) for each label: (n, C)."""

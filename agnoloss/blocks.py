@@ -88,15 +88,16 @@ class TapedBlock(Block):
 
     Parameters
     ----------
+    tape : Tape
+        The tape.
     pixels : Pixels
         On the tape.
     block : FusedBlock
         Off the tape.
     """
 
-    def __init__(self, pixels: Pixels, block: FusedBlock) -> None:
-        self._box = pixels.backend.tape.box
-        self.block = block
+    def __init__(self, tape: Tape, pixels: Pixels, block: FusedBlock) -> None:
+        self._box, self.block = tape.box, block
         self.leaves: dict[str, Any] = {}
         super().__init__(pixels, *map(self._box, (block.predictions, block.raw, block.pixel_weights)))
 
@@ -118,6 +119,12 @@ class TapedBlock(Block):
     def labels(self) -> Array | None:
         """Of the block off the tape."""
         return self._box(self.block.labels)
+
+    @once
+    def target_counts(self) -> Array:
+        """Zero: a constant of the sums has no gradient, whatever its value."""
+        images, classes, _ = self.predictions.shape
+        return self._box(self.block.pixels.constant([[0.0] * classes] * images))
 
     @once
     def scores(self) -> Array:
@@ -231,11 +238,11 @@ class Blocks:
         images, places = where
         pixels, here = self.pixels, (images, slice(None), places)
         block = self._block(where, place)
-        if pixels.closed_form and not fresh:
+        if self._log_probs is not None and not fresh:
             block.parts = place[here], None
             block.target_log_probs = self._log_probs[where]
         tape = Tape(pixels.backend)
-        taped = TapedBlock(pixels.on(tape.backend, tape.box), block)
+        taped = TapedBlock(tape, pixels.on(tape.backend, tape.box), block)
         results = [tape.box(statistic)(taped) for statistic in self.statistics]
         leaves = taped.leaves
         found = tape.gradients(_flat(results), [g[images, ...] for g in cotangents], list(leaves.values()))

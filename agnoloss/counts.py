@@ -32,14 +32,14 @@ def class_sums(block: Block) -> ClassSums:
         tp = block.sum_pixels(block.probs * block.targets)
     else:
         tp = block.sum_pixels(_smaller(block.xp, block.probs, block.targets))
-    return ClassSums(tp, block.prob_sums, block.target_counts(), block.sizes())
+    return ClassSums(tp, block.prob_sums, block.target_counts, block.sizes())
 
 
 def squared_class_sums(block: Block) -> ClassSums:
     """Sums with squares, TP = sum u p y, P = sum u p^2, T = sum u y^2 (V-Net)."""
     predicted = block.sum_pixels(block.probs * block.probs)
     if block.multiclass and block.labels is not None:
-        tp, true = block.sum_labels(block.target_probs), block.target_counts()
+        tp, true = block.sum_labels(block.target_probs), block.target_counts
     else:
         tp = block.sum_pixels(block.probs * block.targets)
         true = block.sum_pixels(block.targets * block.targets)
@@ -59,7 +59,7 @@ def hard_class_sums(block: Block) -> ClassSums:
     # a NaN must not become a decision
     p = xp.astype(predicted, block.pixels.dtype) + 0.0 * block.probs
     tp = block.sum_pixels(_smaller(xp, p, block.targets))
-    return ClassSums(tp, block.sum_pixels(p), block.target_counts(), block.sizes())
+    return ClassSums(tp, block.sum_pixels(p), block.target_counts, block.sizes())
 
 
 # --- scores -----------------------------------------------------------------------------------

@@ -117,7 +117,8 @@ class Pixels:
         per_image : bool
             Keep one sum for each image instead of adding the images up.
         whole : bool
-            Evaluate them on the whole input at once, because pixels depend on each other.
+            Evaluate them on the whole input at once: because pixels depend on each other, or
+            because predictions, the one large array, take no part.
 
         Returns
         -------
@@ -218,7 +219,7 @@ class Pixels:
             return self.per_class("class_weights", value)
         checks.choice("class_weights", value, ("balanced",))
         self.class_weights = None
-        (counts,) = self.sum(lambda block: (block.target_counts(),))
+        (counts,) = self.sum(lambda block: (block.target_counts,), whole=True)
         count = counts[0]
         # total / (C x count); an absent class gets 0
         safe = self.xp.where(count == 0, 1.0, count)

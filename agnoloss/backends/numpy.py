@@ -118,8 +118,8 @@ class NumPy(Backend):
         probs: Array,
         labels: Array,
         weights: Array | None,
-        of_log_prob: Array | None,
-        of_sums: Array | None,
+        of_log_prob: Any,
+        of_sums: Any,
     ) -> Array:
         """In place, with a gather and a scatter for the label's own class."""
         if of_sums is None:

@@ -99,7 +99,7 @@ def boundary_loss(
     # sum_ic u_i w_c phi_ic p_ic / sum_ic u_i w_c
     xp, block = pixels.xp, pixels.whole
     terms = phi * block.probs
-    sums = (block.sum_pixels(terms), block.sizes(), block.target_counts())
+    sums = (block.sum_pixels(terms), block.sizes(), block.target_counts)
     total, size, true = pixels._finish(sums, per_image=False)
     w = chosen.weights(true)
     if reduction == "none":
@@ -240,7 +240,7 @@ def boundary_f1_loss(
     recall = sum_cells(pixels, y_b * p_ext, u) / (sum_cells(pixels, y_b, u) + EPS)
     f1 = 2 * precision * recall / (precision + recall + EPS)
     losses = xp.where(block.sizes() == 0, 0.0, 1 - f1)
-    return chosen.reduce(pixels.trusted(losses), block.target_counts())
+    return chosen.reduce(pixels.trusted(losses), block.target_counts)
 
 
 def _window(name: str, value: Any, least: int) -> int:

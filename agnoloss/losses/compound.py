@@ -282,7 +282,7 @@ def exponential_logarithmic_loss(
 
 def _log_powers(block: Block, gamma: float) -> tuple[Array, Array, Array, Array]:
     """Sums of (-ln p)^gamma over the pixels of each side and class (n, 2, C), and their weights."""
-    xp, true = block.xp, block.target_counts()
+    xp, true = block.xp, block.target_counts
     sizes = block.sizes()
     if block.multiclass:
         if block.labels is not None:

@@ -129,5 +129,5 @@ def _energies(pixels: Pixels, eps: float) -> Energies:
         # p (y - 1)^2 + (1 - p) y^2
         region=block.sum_pixels(block.probs * (y - 1) ** 2 + block.complements * y**2),
         size=block.sizes(),
-        true=block.target_counts(),
+        true=block.target_counts,
     )

@@ -170,7 +170,7 @@ def balanced_cross_entropy_loss(
         reduction=reduction, all_reduce=all_reduce, modes=("binary", "multilabel"),
     )  # fmt: skip
     if beta is None:
-        ((true, size),) = pixels.sum(lambda block: (block.target_counts(), block.sizes()))
+        ((true, size),) = pixels.sum(lambda block: (block.target_counts, block.sizes()), whole=True)
         beta = 1 - divide(pixels.xp, true, size)
     else:
         beta = pixels.per_class("beta", beta, scalar=True, high=1.0)
