@@ -22,9 +22,6 @@ from .tape import Tape
 
 Statistic = Callable[[Block], Any]
 
-BLOCK_ELEMENTS = 300_000
-"""Scores in a block, 1.2 MB of float32: half is as quick, twice leaves the cache of a core."""
-
 SMALLEST_ELEMENTS = 100_000
 """With fewer scores than this the fixed cost of blocks, 0.2 ms, is more than they save."""
 
@@ -159,7 +156,7 @@ class Blocks:
     def __init__(self, pixels: Pixels, statistics: tuple[Statistic, ...], gradient: bool) -> None:
         self.pixels, self.statistics, self.xp = pixels, statistics, pixels.xp
         images, classes, places = pixels.predictions.shape
-        step = max(BLOCK_ELEMENTS // classes, 1)
+        step = max(pixels.backend.block_elements // classes, 1)
         several = max(step // max(places, 1), 1)
         self._slices = [
             (slice(n, n + several), slice(p, p + step))
@@ -181,7 +178,9 @@ class Blocks:
         flat = []
         for parts in zip(*(_flat(results) for results in by_block), strict=True):
             # added in float64: float32 loses digits where blocks are many
-            total = xp.zeros((images, *parts[0].shape[1:]), dtype=xp.float64)
+            shape = (images, *parts[0].shape[1:])
+            total = pixels.backend.empty(shape, xp.float64, pixels.predictions)
+            total[...] = 0.0
             for (rows, _), part in zip(self._slices, parts, strict=True):
                 total[rows, ...] = total[rows, ...] + xp.astype(part, xp.float64)
             flat.append(xp.reshape(total, (-1,)))

@@ -14,6 +14,10 @@ from .base import Array, Backend
 class CuPy(Backend):
     """Backend of ``cupy.ndarray``."""
 
+    writes = True
+    block_elements = 2**24
+    """64 MiB in float32: kernels of a millisecond, in memory that stays small beside the gradient."""
+
     def pairs_at_once(self) -> int:
         """2**24, 64 MiB in float32: fewer launches of kernels."""
         return 2**24

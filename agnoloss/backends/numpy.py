@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import threading
-from collections.abc import Callable
 from functools import reduce
 from importlib import import_module
 from typing import Any
@@ -64,15 +63,6 @@ class NumPy(Backend):
         return np.reciprocal(probs, out=probs)
 
     writes = threads = True
-
-    def sum_blocks(self, pixels: Any, statistics: tuple[Callable[..., Any], ...]) -> list[Any]:
-        """Block by block where the input is large."""
-        from ..blocks import Blocks, worthwhile
-
-        if not worthwhile(pixels):
-            return super().sum_blocks(pixels, statistics)
-        blocks = Blocks(pixels, statistics, gradient=False)
-        return blocks.split(self.xp, blocks.vector())
 
     def empty(self, shape: tuple[int, ...], dtype: Any, like: Array) -> Array:
         """Without the standard's device."""

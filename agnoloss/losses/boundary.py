@@ -136,7 +136,7 @@ def _distances(pixels: Pixels, classes: str | tuple[int, ...], spacing: Any) -> 
     maps = {c: phi[:, k, ...] for k, c in enumerate(indices)}
     nothing = xp.zeros_like(phi[:, 0, ...])
     phi = xp.stack([maps.get(c, nothing) for c in range(pixels.num_classes)], axis=1)
-    return xp.reshape(phi, (phi.shape[0], pixels.num_classes, -1))
+    return xp.reshape(phi, pixels.whole.scores.shape)
 
 
 def _given_distances(
