@@ -4,17 +4,55 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import Any
 
 from . import checks
-from .backends.base import Array
+from .backends.base import Array, Backend
 from .once import once
-
-if TYPE_CHECKING:
-    from .pixels import Pixels
 
 LOWEST_PROBABILITY = 1e-7
 """Least argument of a logarithm where probabilities are given: Keras's epsilon, float32's reach."""
+
+
+@dataclass
+class Setting:
+    """What is the same in every block of an input.
+
+    Attributes
+    ----------
+    backend : Backend
+        Of the arrays.
+    mode, from_logits
+        As the losses take them.
+    ignored : tuple of ints
+        Labels that take no part.
+    dense : bool
+        Whether targets have the shape of predictions; always so in binary mode.
+    num_classes : int
+        Length of the class axis, 1 in binary mode.
+    dtype : dtype
+        That sums are computed in.
+    class_weights : array, (C,), or None
+        Weights of the classes.
+    trust : array, (), or None
+        1, or NaN if a target is out of range that could not be looked at; None if all were.
+    """
+
+    backend: Backend
+    mode: str
+    from_logits: bool
+    ignored: tuple[int, ...]
+    dense: bool
+    num_classes: int
+    dtype: Any
+    class_weights: Array | None = None
+    trust: Array | None = None
+
+    @property
+    def closed_form(self) -> bool:
+        """Whether predictions are scores of one class for each pixel, which labels name."""
+        return self.mode == "multiclass" and self.from_logits and not self.dense
 
 
 class Block:
@@ -25,8 +63,8 @@ class Block:
 
     Parameters
     ----------
-    pixels : Pixels
-        The input it is a part of.
+    setting : Setting
+        What it shares with the other blocks of the input.
     predictions : array, (n, C, p)
         Raw scores or probabilities, of any floating dtype.
     targets : array, (n, p) or (n, C, p)
@@ -36,13 +74,13 @@ class Block:
     """
 
     def __init__(
-        self, pixels: Pixels, predictions: Array, targets: Array, pixel_weights: Array | None
+        self, setting: Setting, predictions: Array, targets: Array, pixel_weights: Array | None
     ) -> None:
-        self.pixels = pixels
-        self.backend, self.xp = pixels.backend, pixels.xp
-        self.num_classes = pixels.num_classes
-        self.multiclass = pixels.mode == "multiclass"
-        self.from_logits = pixels.from_logits
+        self.setting = setting
+        self.backend, self.xp = setting.backend, setting.backend.xp
+        self.num_classes, self.dtype = setting.num_classes, setting.dtype
+        self.multiclass = setting.mode == "multiclass"
+        self.from_logits = setting.from_logits
         self.predictions, self.raw, self.pixel_weights = predictions, targets, pixel_weights
 
     # --- which pixels count, and how much ---------------------------------------------------
@@ -51,7 +89,7 @@ class Block:
     def _raw_targets(self) -> Array:
         """Targets as given, integers wide enough to be compared with every label."""
         if self.backend.kind(self.raw) == "floating":
-            return self.xp.astype(self.raw, self.pixels.dtype)
+            return self.xp.astype(self.raw, self.dtype)
         return self.backend.labels(self.raw)
 
     @once
@@ -59,14 +97,14 @@ class Block:
         """Where a pixel or element counts; None if all do."""
         xp = self.xp
         valid = None
-        for label in self.pixels.ignored:
+        for label in self.setting.ignored:
             here = self._raw_targets != label
             valid = here if valid is None else valid & here
-        if valid is not None and not self.multiclass and not self.pixels.dense:
+        if valid is not None and not self.multiclass and not self.setting.dense:
             valid = xp.expand_dims(valid, axis=1)
         if self.pixel_weights is not None:
             # bool weights have no zero to compare with: they say themselves where a pixel counts
-            given = self._per_element(xp.astype(self.pixel_weights, self.pixels.dtype) != 0)
+            given = self._per_element(xp.astype(self.pixel_weights, self.dtype) != 0)
             valid = given if valid is None else valid & given
         return valid
 
@@ -74,8 +112,8 @@ class Block:
     def weights(self) -> Array | None:
         """Weight of each pixel or element, exactly 0 where it does not count; None if all are 1."""
         if self.pixel_weights is None:
-            return None if self.valid is None else self.xp.astype(self.valid, self.pixels.dtype)
-        weights = self._per_element(self.xp.astype(self.pixel_weights, self.pixels.dtype))
+            return None if self.valid is None else self.xp.astype(self.valid, self.dtype)
+        weights = self._per_element(self.xp.astype(self.pixel_weights, self.dtype))
         return self.xp.where(self.valid, weights, 0.0)
 
     def _per_element(self, per_pixel: Array) -> Array:
@@ -92,7 +130,7 @@ class Block:
     @once
     def class_weights(self) -> Array | None:
         """Weights of the classes as (1, C, 1), or None."""
-        weights = self.pixels.class_weights
+        weights = self.setting.class_weights
         return None if weights is None else self.column(weights)
 
     def column(self, per_class: Array) -> Array:
@@ -123,19 +161,19 @@ class Block:
         if self.valid is None:
             return self._raw_targets
         valid = self.valid
-        if not self.multiclass and not self.pixels.dense:
+        if not self.multiclass and not self.setting.dense:
             valid = self.xp.squeeze(valid, axis=1)
-        elif self.multiclass and self.pixels.dense:
+        elif self.multiclass and self.setting.dense:
             valid = self.xp.expand_dims(valid, axis=1)
         return self.xp.where(valid, self._raw_targets, self.xp.zeros_like(self._raw_targets) + fill)
 
     @once
     def labels(self) -> Array | None:
         """Class of each pixel (n, p), in range everywhere; None where targets are dense."""
-        if self.pixels.dense:
+        if self.setting.dense:
             return None
         labels = self.counted_targets(fill=0)
-        if self.pixels.trust is not None:
+        if self.setting.trust is not None:
             inside = (labels >= 0) & (labels < self.num_classes)
             labels = self.xp.where(inside, labels, self.xp.zeros_like(labels))
         return labels
@@ -144,8 +182,8 @@ class Block:
     def targets(self) -> Array:
         """Dense targets (n, C, p), 0 where they do not count."""
         if self.labels is None:
-            return self.xp.astype(self.counted_targets(fill=0), self.pixels.dtype)
-        return self.xp.astype(self.is_class, self.pixels.dtype)
+            return self.xp.astype(self.counted_targets(fill=0), self.dtype)
+        return self.xp.astype(self.is_class, self.dtype)
 
     @once
     def is_class(self) -> Array:
@@ -166,7 +204,7 @@ class Block:
 
     @once
     def _labels_as_floats(self) -> Array:
-        return self.xp.astype(self.labels, self.pixels.dtype)
+        return self.xp.astype(self.labels, self.dtype)
 
     # --- predictions ------------------------------------------------------------------------
 

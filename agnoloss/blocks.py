@@ -15,7 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from .backends.base import Array
-from .block import Block
+from .block import Block, Setting
 from .once import once
 from .pixels import Pixels
 from .tape import Tape
@@ -42,7 +42,7 @@ class FusedBlock(Block):
 
     Parameters
     ----------
-    pixels, predictions, targets, pixel_weights
+    setting, predictions, targets, pixel_weights
         As of `Block`.
     place : array, (n, C, p), or None
         Where to leave the softmax for the gradient.
@@ -50,13 +50,13 @@ class FusedBlock(Block):
 
     def __init__(
         self,
-        pixels: Pixels,
+        setting: Setting,
         predictions: Array,
         targets: Array,
         pixel_weights: Array | None,
         place: Array | None = None,
     ) -> None:
-        super().__init__(pixels, predictions, targets, pixel_weights)
+        super().__init__(setting, predictions, targets, pixel_weights)
         self._place = place
 
     @once
@@ -67,7 +67,7 @@ class FusedBlock(Block):
     @once
     def target_log_probs(self) -> Array:
         """log p of what is true."""
-        if not self.pixels.closed_form:
+        if not self.setting.closed_form:
             return super().target_log_probs
         values = self.backend.gather(self.backend.upcast(self.predictions), self.labels) - self.parts[1]
         return values if self.valid is None else self.xp.where(self.valid, values, 0.0)
@@ -75,7 +75,7 @@ class FusedBlock(Block):
     @once
     def prob_sums(self) -> Array:
         """Weighted sums of probabilities, P_c = sum_i u_i p_ic: (n, C)."""
-        if not self.pixels.closed_form:
+        if not self.setting.closed_form:
             return super().prob_sums
         return self.backend.weighted_sums(self.parts[0], self.weights)
 
@@ -87,16 +87,16 @@ class TapedBlock(Block):
     ----------
     tape : Tape
         The tape.
-    pixels : Pixels
+    setting : Setting
         On the tape.
     block : FusedBlock
         Off the tape.
     """
 
-    def __init__(self, tape: Tape, pixels: Pixels, block: FusedBlock) -> None:
+    def __init__(self, tape: Tape, setting: Setting, block: FusedBlock) -> None:
         self._box, self.block = tape.box, block
         self.leaves: dict[str, Any] = {}
-        super().__init__(pixels, *map(self._box, (block.predictions, block.raw, block.pixel_weights)))
+        super().__init__(setting, *map(self._box, (block.predictions, block.raw, block.pixel_weights)))
 
     def _leaf(self, name: str) -> Any:
         leaf = self.leaves[name] = self._box(getattr(self.block, name), tracked=True)
@@ -121,7 +121,8 @@ class TapedBlock(Block):
     def target_counts(self) -> Array:
         """Zero: a constant of the sums has no gradient, whatever its value."""
         images, classes, _ = self.predictions.shape
-        return self._box(self.block.pixels.constant([[0.0] * classes] * images))
+        zeros = [[0.0] * classes] * images
+        return self._box(self.block.backend.constant(zeros, self.block.dtype, self.block.predictions))
 
     @once
     def scores(self) -> Array:
@@ -131,12 +132,12 @@ class TapedBlock(Block):
     @once
     def target_log_probs(self) -> Array:
         """A leaf where it has a closed form."""
-        return self._leaf("target_log_probs") if self.pixels.closed_form else super().target_log_probs
+        return self._leaf("target_log_probs") if self.setting.closed_form else super().target_log_probs
 
     @once
     def prob_sums(self) -> Array:
         """A leaf where it has a closed form."""
-        return self._leaf("prob_sums") if self.pixels.closed_form else super().prob_sums
+        return self._leaf("prob_sums") if self.setting.closed_form else super().prob_sums
 
 
 class Blocks:
@@ -170,7 +171,7 @@ class Blocks:
     def vector(self) -> Array:
         """Every statistic of every image, summed over the pixels, in one array."""
         pixels, xp = self.pixels, self.xp
-        if self._softmax is not None and pixels.closed_form:
+        if self._softmax is not None and pixels.setting.closed_form:
             self._log_probs = self._empty(pixels.predictions.shape[0], pixels.predictions.shape[2])
         by_block = self._each(self._forward)
         images = pixels.predictions.shape[0]
@@ -217,7 +218,7 @@ class Blocks:
         pixels = self.pixels
         targets, weights = pixels.targets, pixels.pixel_weights
         return FusedBlock(
-            pixels,
+            pixels.setting,
             pixels.predictions[images, :, places],
             targets[images, :, places] if targets.ndim == 3 else targets[images, places],
             None if weights is None else weights[images, places],
@@ -241,7 +242,7 @@ class Blocks:
             block.parts = place[here], None
             block.target_log_probs = self._log_probs[where]
         tape = Tape(pixels.backend)
-        taped = TapedBlock(tape, pixels.on(tape.backend, tape.box), block)
+        taped = TapedBlock(tape, pixels.on(tape.backend, tape.box).setting, block)
         results = [tape.box(statistic)(taped) for statistic in self.statistics]
         leaves = taped.leaves
         found = tape.gradients(_flat(results), [g[images, ...] for g in cotangents], list(leaves.values()))

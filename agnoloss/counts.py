@@ -57,7 +57,7 @@ def hard_class_sums(block: Block) -> ClassSums:
     xp = block.xp
     predicted = block.predicts if block.multiclass else block.probs > 0.5
     # a NaN must not become a decision
-    p = xp.astype(predicted, block.pixels.dtype) + 0.0 * block.probs
+    p = xp.astype(predicted, block.dtype) + 0.0 * block.probs
     tp = block.sum_pixels(_smaller(xp, p, block.targets))
     return ClassSums(tp, block.sum_pixels(p), block.target_counts, block.sizes())
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 import copy
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from numbers import Real
 from typing import Any
 
 from . import checks
 from .backends import Backend, backend_of, is_array
 from .backends.base import Array
-from .block import Block
+from .block import Block, Setting
 from .once import once
 
 MODES = ("multiclass", "multilabel", "binary")
@@ -42,10 +43,8 @@ class Pixels:
         Labels or dense targets, as given.
     pixel_weights : array, (N, P), or None
         As given.
-    class_weights : array, (C,), or None
-        Weights of the classes, made from the targets if ``"balanced"`` was asked for.
-    trust : array, (), or None
-        1, or NaN if a target is out of range that could not be looked at; None if all were.
+    setting : Setting
+        What every block shares.
     """
 
     def __init__(
@@ -69,40 +68,40 @@ class Pixels:
         checks.flag("from_logits", from_logits)
         self.backend = backend = backend_of(predictions, "predictions")
         self.xp = backend.xp
-        self.mode, self.from_logits, self.reduction = mode, from_logits, reduction
-        self.all_reduce = all_reduce
         if backend.kind(predictions) != "floating":
             raise TypeError(f"`predictions` must be real floating; got {predictions.dtype}.")
-        self.ignored = checks.labels_to_ignore(ignore_index)
-        other = backend_of(targets, "targets")
+        ignored = checks.labels_to_ignore(ignore_index)
+        owner = backend_of(targets, "targets")
         layout = checks.Layout(predictions.shape, targets.shape, mode, axis)
-        self.spatial = layout.spatial
-        self.dense = layout.dense
-        self._check_kind(targets, other)
-        extremes = other.extremes(targets)
-        targets = backend.adopt(targets, other, "targets")
-        self.num_classes = layout.num_classes
+        self.mode, self.reduction, self.all_reduce = mode, reduction, all_reduce
+        self.spatial, self.num_classes = layout.spatial, layout.num_classes
+        self.dtype = self.xp.float32 if backend.is_half(predictions) else predictions.dtype
+        self.setting = Setting(
+            backend, mode, from_logits, ignored, layout.dense, layout.num_classes, self.dtype
+        )
+        self._check_kind(targets, owner)
+        extremes = owner.extremes(targets)
+        targets = backend.adopt(targets, owner, "targets")
         self.predictions = layout.flatten(self.xp, predictions)
         if layout.dense:
             self.targets = layout.flatten(self.xp, targets)
         else:
             self.targets = self.xp.reshape(targets, self._shape())
         self.pixel_weights = self._pixel_weights(pixel_weights, predictions.shape)
-        self.dtype = self.xp.float32 if backend.is_half(predictions) else predictions.dtype
-        self.trust: Array | None = self._checked_values(extremes)
-        self.class_weights = self._class_weights(class_weights)
+        self.setting.trust = self._checked_values(extremes)
+        self.setting.class_weights = self._class_weights(class_weights)
 
     @property
-    def closed_form(self) -> bool:
-        """Whether predictions are scores of one class for each pixel, which labels name."""
-        return self.mode == "multiclass" and self.from_logits and not self.dense
+    def class_weights(self) -> Array | None:
+        """Weights of the classes (C,), made from the targets if "balanced" was asked for."""
+        return self.setting.class_weights
 
     # --- evaluation -------------------------------------------------------------------------
 
     @once
     def whole(self) -> Block:
         """Every pixel in one block, for losses that are no sums."""
-        return Block(self, self.predictions, self.targets, self.pixel_weights)
+        return Block(self.setting, self.predictions, self.targets, self.pixel_weights)
 
     def sum(
         self, *statistics: Callable[[Block], Any], per_image: bool = False, whole: bool = False
@@ -137,17 +136,23 @@ class Pixels:
         other.__dict__.pop("whole", None)
         other.backend, other.xp = backend, backend.xp
         other.predictions, other.targets = convert(self.predictions), convert(self.targets)
-        other.pixel_weights, other.trust = convert(self.pixel_weights), convert(self.trust)
-        other.class_weights = convert(self.class_weights)
+        other.pixel_weights = convert(self.pixel_weights)
         half = backend.is_half(other.predictions)
         other.dtype = backend.xp.float32 if half else other.predictions.dtype
+        other.setting = replace(
+            self.setting,
+            backend=backend,
+            dtype=other.dtype,
+            class_weights=convert(self.setting.class_weights),
+            trust=convert(self.setting.trust),
+        )
         return other
 
     def _finish(self, sums: Any, per_image: bool) -> Any:
         finished = []
         for part in sums:
-            if self.trust is not None:
-                part = part * self.trust
+            if self.setting.trust is not None:
+                part = part * self.setting.trust
             if not per_image:
                 part = self.xp.sum(part, axis=0)
                 if self.all_reduce is not None:
@@ -157,7 +162,7 @@ class Pixels:
 
     def trusted(self, values: Array) -> Array:
         """Values of `whole`, NaN if a label is out of range that could not be looked at."""
-        return values if self.trust is None else values * self.trust
+        return values if self.setting.trust is None else values * self.setting.trust
 
     def restore(self, values: Array) -> Array:
         """Values per pixel (N, P) to (N, *S), per element (N, C, P) to (N, C, *S)."""
@@ -218,7 +223,6 @@ class Pixels:
         if not isinstance(value, str):
             return self.per_class("class_weights", value)
         checks.choice("class_weights", value, ("balanced",))
-        self.class_weights = None
         (counts,) = self.sum(lambda block: (block.target_counts,), whole=True)
         count = counts[0]
         # total / (C x count); an absent class gets 0
@@ -240,14 +244,14 @@ class Pixels:
         kind = owner.kind(targets)
         if kind == "other":
             raise TypeError(f"`targets` must be integer, bool or real floating; got {targets.dtype}.")
-        if kind == "floating" and not self.dense:
+        if kind == "floating" and not self.setting.dense:
             raise TypeError(
                 f"`targets` without a class axis are labels and must be integer or bool; got {targets.dtype}."
             )
-        if self.dense and self.mode == "multiclass" and self.ignored:
+        if self.setting.dense and self.mode == "multiclass" and self.setting.ignored:
             raise ValueError(
                 "`ignore_index` has no meaning for dense multiclass targets; got "
-                f"{self.ignored}. Pass `pixel_weights` with 0 where a pixel is to be ignored."
+                f"{self.setting.ignored}. Pass `pixel_weights` with 0 where a pixel is to be ignored."
             )
 
     def _pixel_weights(self, weights: Array | None, shape: tuple[int, ...]) -> Array | None:
@@ -278,8 +282,8 @@ class Pixels:
             is out of range. None where they were looked at and are in order.
         """
         xp, backend = self.xp, self.backend
-        low, high = 0, 1 if self.dense or self.mode == "binary" else self.num_classes - 1
-        if not self.from_logits:
+        low, high = 0, 1 if self.setting.dense or self.mode == "binary" else self.num_classes - 1
+        if not self.setting.from_logits:
             self._check_probabilities()
         if extremes is not None:
             if low <= extremes[0] and extremes[1] <= high:
@@ -289,10 +293,10 @@ class Pixels:
                 worst = extremes[0] if extremes[0] < low else extremes[1]
                 if low <= worst <= high or math.isnan(worst):
                     return None
-                what = "labels" if not self.dense or self.mode == "binary" else "values"
+                what = "labels" if not self.setting.dense or self.mode == "binary" else "values"
                 raise ValueError(
                     f"`targets` must hold {what} from {low} to {high}"
-                    f"{f' or {self.ignored}' if self.ignored else ''}; got {worst}."
+                    f"{f' or {self.setting.ignored}' if self.setting.ignored else ''}; got {worst}."
                 )
         counted = self.whole.counted_targets(fill=low)
         bad = xp.any((counted < low) | (counted > high))

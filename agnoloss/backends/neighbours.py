@@ -9,19 +9,19 @@ are, and so runs under every compiler.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from itertools import product
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .base import Backend
 
 Array = Any
+OfRows = Callable[..., tuple[Array, ...]]
+"""``function(*rows, cells)``: of rows (r, n) and some cells (c,) of each, what these find, (r, c)."""
 
 
-def distance_transform(
-    backend: Backend, mask: Array, spacing: tuple[float, ...], dtype: Any, limit: int | None
-) -> Array:
+def distance_transform(backend: Backend, mask: Array, spacing: tuple[float, ...], dtype: Any) -> Array:
     """Distance of each cell (M, *S) to the nearest True cell of its image; inf where it has none.
 
     Parameters
@@ -34,24 +34,21 @@ def distance_transform(
         Step of the grid along each spatial axis.
     dtype : dtype
         Of the result.
-    limit : int or None
-        Pairs of cells to look at together; None for all, where a compiler fuses the sum and the
-        minimum so that no pair is ever stored.
     """
     xp = backend.xp
     squares = xp.where(mask, backend.constant(0.0, dtype, mask), math.inf)
 
-    def nearest(there: Array, columns: slice, step: float) -> tuple[Array]:
-        ways = _squared_ways(backend, there, columns, step)
-        return (xp.min(xp.expand_dims(there, axis=1) + ways, axis=-1),)
+    def nearest(there: Array, cells: Array, step: float) -> tuple[Array]:
+        pairs = xp.expand_dims(there, axis=1) + _squared_ways(backend, there, cells, step)
+        return (xp.min(pairs, axis=-1),)
 
     for axis, step in enumerate(spacing, start=1):
-        (squares,) = _along(xp, nearest, (squares,), axis, step, limit)
+        (squares,) = _along(backend, partial(nearest, step=step), (squares,), axis)
     return xp.sqrt(squares)
 
 
 def nearest_two_distances(
-    backend: Backend, labels: Array, spacing: tuple[float, ...], dtype: Any, limit: int | None
+    backend: Backend, labels: Array, spacing: tuple[float, ...], dtype: Any
 ) -> tuple[Array, Array]:
     """Distances to the nearest cell of a label other than 0, and to the nearest of any other such label.
 
@@ -65,7 +62,7 @@ def nearest_two_distances(
         Owner of the labels.
     labels : array, (M, *S), signed integer
         Images; 0 is no label.
-    spacing, dtype, limit
+    spacing, dtype
         As in `distance_transform`.
 
     Returns
@@ -77,12 +74,11 @@ def nearest_two_distances(
     first = xp.where(labels != 0, backend.constant(0.0, dtype, labels), math.inf)
     second = xp.zeros_like(first) + math.inf
 
-    def nearest(first: Array, label: Array, second: Array, columns: slice, step: float) -> tuple[Array, ...]:
-        ways = _squared_ways(backend, first, columns, step)
+    def nearest(first: Array, label: Array, second: Array, cells: Array, step: float) -> tuple[Array, ...]:
+        ways = _squared_ways(backend, first, cells, step)
         # Each array of pairs below has one reader, a minimum, so that compilers need not store it.
         best = xp.argmin(xp.expand_dims(first, axis=1) + ways, axis=-1)
-        here = backend.arange(first.shape[1], first)[columns]
-        way = step * (here - xp.astype(best, first.dtype))
+        way = step * (cells - xp.astype(best, first.dtype))
         nearest_label = xp.take_along_axis(label, best, axis=-1)
         other = xp.expand_dims(label, axis=1) != xp.expand_dims(nearest_label, axis=-1)
         others = xp.where(other, xp.expand_dims(first, axis=1), xp.expand_dims(second, axis=1))
@@ -90,7 +86,8 @@ def nearest_two_distances(
         return nearest_first, nearest_label, xp.min(others + ways, axis=-1)
 
     for axis, step in enumerate(spacing, start=1):
-        first, labels, second = _along(xp, nearest, (first, labels, second), axis, step, limit)
+        known = (first, labels, second)
+        first, labels, second = _along(backend, partial(nearest, step=step), known, axis)
     return xp.sqrt(first), xp.sqrt(second)
 
 
@@ -118,23 +115,15 @@ def nearest_two_by_bits(
     return first, second
 
 
-def _squared_ways(backend: Backend, row: Array, columns: slice, step: float) -> Array:
-    """(step (i - j))^2 for the cells i of some columns and every cell j of a row."""
-    cells = backend.arange(row.shape[1], row)
-    ways = step * (backend.xp.expand_dims(cells[columns], axis=-1) - cells)
+def _squared_ways(backend: Backend, row: Array, cells: Array, step: float) -> Array:
+    """(step (i - j))^2 for some cells i and every cell j of a row."""
+    ways = step * (backend.xp.expand_dims(cells, axis=-1) - backend.arange(row.shape[1], row))
     return ways * ways
 
 
-def _along(
-    xp: Any,
-    function: Callable[..., tuple[Array, ...]],
-    arrays: tuple[Array, ...],
-    axis: int,
-    step: float,
-    limit: int | None,
-) -> tuple[Array, ...]:
+def _along(backend: Backend, function: OfRows, arrays: tuple[Array, ...], axis: int) -> tuple[Array, ...]:
     """Apply a function of rows (R, n) to arrays (M, *S), a row being the cells along an axis."""
-    shape = arrays[0].shape
+    xp, shape = backend.xp, arrays[0].shape
     if 0 in shape:
         return arrays
     last = len(shape) - 1
@@ -142,32 +131,26 @@ def _along(
     rows = tuple(xp.permute_dims(array, swapped) for array in arrays)
     turned = rows[0].shape
     rows = tuple(xp.reshape(row, (-1, shape[axis])) for row in rows)
-    results = _in_chunks(xp, function, rows, step, limit)
+    results = backend.over_rows(function, rows)
     return tuple(xp.permute_dims(xp.reshape(result, turned), swapped) for result in results)
 
 
-def _in_chunks(
-    xp: Any,
-    function: Callable[..., tuple[Array, ...]],
-    rows: tuple[Array, ...],
-    step: float,
-    limit: int | None,
-) -> tuple[Array, ...]:
-    """Apply a function of rows and columns to so many of them that `limit` pairs come together."""
-    if limit is None:
-        return function(*rows, slice(None), step)
-    count, length = rows[0].shape
+def over_rows(backend: Backend, function: OfRows, rows: tuple[Array, ...], limit: int) -> tuple[Array, ...]:
+    """Apply a function to so many rows, or cells of a row, that `limit` pairs of cells come together."""
+    xp, (count, length) = backend.xp, rows[0].shape
+    cells = backend.arange(length, rows[0])
     wide = min(length, max(1, limit // length))
     deep = min(count, max(1, limit // (wide * length)))
-    columns = [slice(start, min(start + wide, length)) for start in range(0, length, wide)]
-    deeper = [slice(start, start + deep) for start in range(0, count, deep)]
-    parts = [function(*(row[d, :] for row in rows), c, step) for d, c in product(deeper, columns)]
-    results = []
-    for pieces in zip(*parts, strict=True):
-        lines = [pieces[i : i + len(columns)] for i in range(0, len(pieces), len(columns))]
-        joined = [line[0] if len(line) == 1 else xp.concat(list(line), axis=1) for line in lines]
-        results.append(joined[0] if len(joined) == 1 else xp.concat(joined, axis=0))
-    return tuple(results)
+    lines = []
+    for start in range(0, count, deep):
+        some = [row[start : min(start + deep, count), :] for row in rows]
+        parts = [function(*some, cells[i : min(i + wide, length)]) for i in range(0, length, wide)]
+        lines.append([_joined(xp, pieces, axis=1) for pieces in zip(*parts, strict=True)])
+    return tuple(_joined(xp, pieces, axis=0) for pieces in zip(*lines, strict=True))
+
+
+def _joined(xp: Any, pieces: Sequence[Array], axis: int) -> Array:
+    return pieces[0] if len(pieces) == 1 else xp.concat(list(pieces), axis=axis)
 
 
 def max_along(xp: Any, values: Array, axis: int, size: int) -> Array:

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from ..compat import namespace
+from . import neighbours
 from .base import Array, Backend
 
 
@@ -75,6 +76,10 @@ class Torch(Backend):
         """Without array_api_compat's wrapper, which dynamo does not trace for lists."""
         return torch.tensor(values, dtype=dtype, device=like.device)
 
+    def arange(self, count: int, like: Array) -> Array:
+        """Without array_api_compat's look at the device, at which dynamo warns."""
+        return torch.arange(count, dtype=like.dtype, device=like.device)
+
     def stop_gradient(self, array: Array) -> Array:
         """Cut by ``detach``."""
         return array.detach()
@@ -137,9 +142,11 @@ class Torch(Backend):
         values = function(self.xp, *(torch.gather(part, -1, order) for part in payload))
         return torch.empty_like(values).scatter(-1, order, values).detach()
 
-    def pairs_at_once(self) -> int | None:
-        """2**22, 16 MiB in float32, so that calls and threads pay; no limit where Inductor fuses."""
-        return None if torch.compiler.is_compiling() else 2**22
+    def over_rows(self, function: neighbours.OfRows, rows: tuple[Array, ...]) -> tuple[Array, ...]:
+        """All pairs where Inductor fuses them away; else 2**22, 16 MiB, so that threads pay."""
+        if torch.compiler.is_compiling():
+            return function(*rows, self.arange(rows[0].shape[1], rows[0]))
+        return neighbours.over_rows(self, function, rows, 2**22)
 
     def max_pool(self, values: Array, size: int) -> Array:
         """torch's own in 1-D to 3-D: one kernel forward and one backward."""

@@ -104,7 +104,7 @@ def cross_entropy_terms(
 def multiclass_terms(block: Block, e: float) -> tuple[Array, Array]:
     """Loss and share of each pixel, multiclass."""
     # -sum_c w_c q_c log p_c,  q = (1 - e) y + e / C
-    w = block.pixels.class_weights
+    w = block.setting.class_weights
     loss = -(1 - e) * block.over_targets(lambda log_p, _: log_p, w)
     if e:
         log_p = block.log_probs if w is None else block.log_probs * block.column(w)

@@ -79,7 +79,7 @@ def cost_sensitive_cross_entropy_loss(
 
 def _cost_sensitive(block: Block, costs: Array) -> tuple[Array, Array]:
     # -sum_c w_c y_c cost[c, k] log p_c,  k = argmax_c p_c
-    w = block.pixels.class_weights
+    w = block.setting.class_weights
     rows = [block.backend.lookup(costs[c, :], block.likeliest) for c in range(block.num_classes)]
     cost = block.xp.stack(rows, axis=1)
     return -block.over_targets(lambda log_p, _: log_p, w, cost), block.over_targets(None, w)
@@ -159,7 +159,7 @@ def _hardest(block: Block, k: Fraction) -> tuple[Array, Array]:
     kept = block.backend.in_descending_order(
         xp.reshape(hardness, (1, -1)),
         (xp.reshape(xp.astype(counts, xp.int32), (1, -1)),),
-        partial(_first, k=k, dtype=block.pixels.dtype),
+        partial(_first, k=k, dtype=block.dtype),
     )
     kept = xp.reshape(kept, hardness.shape) != 0
     return xp.where(kept, loss, 0.0), xp.where(kept, share, 0.0)
@@ -237,7 +237,7 @@ def conservative_loss(
 
 
 def _conservative(block: Block, lam: float, unit: float, eps: float) -> tuple[Array, Array]:
-    xp, w = block.xp, block.pixels.class_weights
+    xp, w = block.xp, block.setting.class_weights
     low, high = math.log(eps), math.log1p(-eps)
 
     def term(log_p: Array, complement: Array) -> Array:

@@ -99,7 +99,7 @@ def _focal(block: Block, gamma: float, alpha: Array | None) -> tuple[Array, Arra
         return -log_p if gamma == 0 else -power(block.xp, complement, gamma) * log_p
 
     if block.multiclass:
-        w = block.pixels.class_weights
+        w = block.setting.class_weights
         return block.over_targets(term, alpha, w), block.over_targets(None, w)
     if alpha is None:
         return block.per_element(block.over_sides(term))

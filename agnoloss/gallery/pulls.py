@@ -1,0 +1,185 @@
+"""Gradients on a photograph: where each loss wants more of the object, and where less."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+import numpy as np
+from matplotlib.lines import Line2D
+
+from .. import (
+    balanced_cross_entropy_loss,
+    combo_loss,
+    conservative_loss,
+    cost_sensitive_cross_entropy_loss,
+    cross_entropy_loss,
+    dice_cross_entropy_loss,
+    dice_loss,
+    exponential_logarithmic_loss,
+    focal_loss,
+    focal_tversky_loss,
+    generalized_dice_loss,
+    jaccard_loss,
+    log_cosh_dice_loss,
+    lovasz_hinge_loss,
+    lovasz_softmax_loss,
+    top_k_cross_entropy_loss,
+    tversky_loss,
+    value_and_grad,
+)
+from ..losses.boundary import boundary_f1_loss, boundary_loss
+from ..losses.compound import dice_boundary_loss
+from ..losses.contour import active_contour_loss
+from .style import FAINT, INK, ORANGE, grid, show_image, titled
+
+TRUE, PREDICTED = "#33c7a4", ORANGE
+
+
+@lru_cache(maxsize=1)
+def scene() -> tuple[Any, Any, Any]:
+    """Six coins, where they are, and scores of a model that is wrong about most of them.
+
+    Returns
+    -------
+    photo, mask : array, shape (1, rows, columns)
+        Grey values and 0 or 1.
+    scores : array, shape (1, rows, columns)
+        Raw scores. In reading order the coins are: right, shifted, missed, too large, too small,
+        right; and there is a seventh where no coin is.
+    """
+    from scipy import ndimage
+
+    from ..demo.scene import coins
+
+    whole = coins()
+    window = (slice(90, 228), slice(10, 186))
+    photo, mask = whole.photo[window], whole.mask[window]
+    numbers, count = ndimage.label(mask)
+    centres = ndimage.center_of_mass(mask, numbers, range(1, count + 1))
+    rows = sorted(range(count), key=lambda i: (centres[i][0] > mask.shape[0] / 2, centres[i][1]))
+    right, shifted, missed, large, small, last = (numbers == 1 + i for i in rows)
+    grown = ndimage.binary_dilation(large, iterations=5)
+    shrunk = ndimage.binary_erosion(small, iterations=6)
+    found = right | ndimage.shift(shifted, (0, 8), order=0) | grown | shrunk | last
+    row, column = np.ogrid[: mask.shape[0], : mask.shape[1]]
+    ghost = (row - 70) ** 2 + (column - 122) ** 2 < 9**2
+    belief = ndimage.gaussian_filter(found + 1.0 * ghost + 0.25 * missed, 2.0)
+    return photo[None], mask[None], 9.0 * (belief[None] - 0.5)
+
+
+class Panel(NamedTuple):
+    """One loss on the scene."""
+
+    title: str
+    remark: str
+    loss: Callable[..., Any]
+    options: dict[str, Any]
+    two_classes: bool = False
+
+
+def pull(panel: Panel) -> Any:
+    """Minus the gradient of the loss by the scores, over its largest value."""
+    _, mask, scores = scene()
+    if panel.two_classes:
+        both = np.stack([np.zeros_like(scores), scores], axis=1)
+        gradient = value_and_grad(panel.loss)(both, mask, **panel.options)[1][:, 1]
+    else:
+        gradient = value_and_grad(panel.loss)(scores, mask, mode="binary", **panel.options)[1]
+    return -gradient[0] / np.quantile(np.abs(gradient), 0.999)
+
+
+def draw_pulls(panels: Sequence[Panel], with_scene: bool = True) -> Any:
+    """Draw the scene, and for each loss where it raises and lowers the scores."""
+    photo, mask, scores = scene()
+    rows = -(-(len(panels) + with_scene) // 3)
+    lines = 1 + max(panel.remark.count("\n") for panel in panels)
+    figure, table = grid(rows, 3, 0.75 + rows * (2.45 + 0.18 * lines))
+    cells = list(table.ravel())
+    if with_scene:
+        axes = cells.pop(0)
+        show_image(axes, photo[0], cmap="gray", vmin=0, vmax=1.15)
+        axes.contour(mask[0], [0.5], colors=TRUE, linewidths=1.6)
+        axes.contour(scores[0], [0], colors=PREDICTED, linewidths=1.6)
+        titled(axes, "Truth and prediction", "the dashed coin is missed,\nthe dotted one is not there"[:0])
+        axes.legend(
+            handles=[
+                Line2D([], [], color=TRUE, label="true"),
+                Line2D([], [], color=PREDICTED, label="predicted"),
+            ],
+            loc="upper left",
+            bbox_to_anchor=(-0.03, 1.0 + 0.0),
+            ncols=2,
+        )
+    image = None
+    for axes, panel in zip(cells, panels, strict=False):
+        image = show_image(axes, pull(panel), cmap="RdBu", vmin=-1, vmax=1)
+        axes.contour(mask[0], [0.5], colors=INK, linewidths=0.6)
+        titled(axes, panel.title, panel.remark)
+    for axes in cells[len(panels) :]:
+        axes.set_axis_off()
+    bar = figure.colorbar(
+        image, ax=table, location="bottom", ticks=[-1, 0, 1], aspect=50, shrink=0.7, pad=0.02
+    )
+    bar.ax.set_xticklabels(
+        ["pulls the score down:\nless coin here", "no pull", "pulls it up:\nmore coin here"]
+    )
+    bar.outline.set_edgecolor(FAINT)
+    return figure
+
+
+COSTS = [[1.0, 1.0], [5.0, 1.0]]  # a coin taken for table costs 5
+
+CROSS_ENTROPIES = (
+    Panel("Cross entropy", "remark", cross_entropy_loss, {}),
+    Panel("Balanced", "remark", balanced_cross_entropy_loss, {}),
+    Panel("Top-k, k=0.05", "remark", top_k_cross_entropy_loss, {"k": 0.05}),
+    Panel("Cost-sensitive", "remark", cost_sensitive_cross_entropy_loss, {"cost_matrix": COSTS}, True),
+    Panel("Conservative", "remark", conservative_loss, {}, True),
+)
+FOCALS = (
+    Panel("gamma=0: cross entropy", "remark", focal_loss, {"gamma": 0.0}),
+    Panel("gamma=2", "remark", focal_loss, {"gamma": 2.0}),
+    Panel("gamma=2, alpha=0.9", "remark", focal_loss, {"gamma": 2.0, "alpha": 0.9}),
+)
+REGIONS = (
+    Panel("Cross entropy, to compare", "remark", cross_entropy_loss, {}),
+    Panel("Dice", "remark", dice_loss, {}),
+    Panel("Jaccard", "remark", jaccard_loss, {}),
+    Panel("Tversky", "alpha=0.1, beta=0.9", tversky_loss, {"alpha": 0.1, "beta": 0.9}),
+    Panel("Tversky", "alpha=0.9, beta=0.1", tversky_loss, {"alpha": 0.9, "beta": 0.1}),
+    Panel("Focal Tversky", "remark", focal_tversky_loss, {}),
+    Panel("Log-cosh Dice", "remark", log_cosh_dice_loss, {}),
+    Panel("Generalized Dice", "remark", generalized_dice_loss, {}, True),
+)
+LOVASZ = (
+    Panel("Jaccard", "remark", jaccard_loss, {}),
+    Panel("Lovász softmax", "remark", lovasz_softmax_loss, {}),
+    Panel("Lovász hinge", "remark", lovasz_hinge_loss, {}),
+)
+BORDERS = (
+    Panel("Boundary", "remark", boundary_loss, {}),
+    Panel("Boundary F1", "remark", boundary_f1_loss, {}),
+    Panel("Active contour", "remark", active_contour_loss, {"weight": 1.0}),
+)
+COMPOUNDS = (
+    Panel("Dice + cross entropy", "remark", dice_cross_entropy_loss, {}),
+    Panel("Combo, beta=0.8", "remark", combo_loss, {"beta": 0.8}),
+    Panel("Exponential logarithmic", "remark", exponential_logarithmic_loss, {}),
+    Panel("Dice + boundary", "remark", dice_boundary_loss, {}, True),
+)
+
+
+def _picture(panels: Sequence[Panel], with_scene: bool = True) -> Callable[[int], Any]:
+    return lambda points: draw_pulls(panels, with_scene)
+
+
+PICTURES = {
+    "gradients_cross_entropy": _picture(CROSS_ENTROPIES),
+    "gradients_focal": _picture(FOCALS, with_scene=False),
+    "gradients_region": _picture(REGIONS),
+    "gradients_lovasz": _picture(LOVASZ, with_scene=False),
+    "gradients_boundary": _picture(BORDERS, with_scene=False),
+    "gradients_compound": _picture(COMPOUNDS),
+}
