@@ -74,10 +74,12 @@ def value_and_grad(
 
         def checked(*inner: Any, **options: Any) -> Array:
             value = f(*inner, **options)
-            if tuple(getattr(value, "shape", (None,))) != ():
+            shape = getattr(value, "shape", None)
+            if shape is None or tuple(shape) != ():
+                came = type(value).__name__ if shape is None else f"shape {tuple(shape)}"
                 raise ValueError(
-                    "A function must return one number (shape ()) to be differentiated; got "
-                    f'{getattr(value, "shape", type(value).__name__)}. `reduction="none"` has no gradient.'
+                    "A function must return one number (an array of shape ()) to be differentiated; "
+                    f'got {came}. `reduction="none"` has no gradient.'
                 )
             return value
 

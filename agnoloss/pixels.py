@@ -10,7 +10,7 @@ from numbers import Real
 from typing import Any
 
 from . import checks
-from .backends import Backend, backend_of, is_array
+from .backends import Backend, backend_of, is_array, take_in
 from .backends.base import Array
 from .block import Block, Setting
 from .once import once
@@ -66,7 +66,8 @@ class Pixels:
         checks.choice("mode", mode, modes)
         checks.choice("reduction", reduction, reductions)
         checks.flag("from_logits", from_logits)
-        self.backend = backend = backend_of(predictions, "predictions")
+        predictions, backend = take_in(predictions, targets, pixel_weights, class_weights)
+        self.backend = backend
         self.xp = backend.xp
         if backend.kind(predictions) != "floating":
             raise TypeError(f"`predictions` must be real floating; got {predictions.dtype}.")

@@ -202,6 +202,7 @@ class TapeBackend(Backend):
         super().__init__(tape.xp, tape.inner.library)
         self.tape = tape
         self.inner = tape.inner
+        self.level = tape.level
 
     def adopt(self, array: Array, other: Backend, name: str) -> Array:
         """Take what the inner backend takes, as a constant."""

@@ -8,7 +8,7 @@ from typing import Any
 from ..compat import array_namespace
 from .base import Backend
 
-__all__ = ["Backend", "backend_of", "is_array"]
+__all__ = ["Backend", "backend_of", "is_array", "take_in"]
 
 # Root of the module that defines an array type -> the backend file that knows the library.
 _LIBRARIES = {"numpy": "numpy", "torch": "torch", "jax": "jax", "jaxlib": "jax", "cupy": "cupy"}
@@ -35,6 +35,19 @@ def backend_of(array: Any, name: str) -> Backend:
         return _BY_TYPE[type(array)]
     except KeyError:
         return _first_met(array, name)
+
+
+def take_in(predictions: Any, *others: Any) -> tuple[Any, Backend]:
+    """Predictions and the backend to compute with: their own, or that of a tape another array is on.
+
+    So weights or targets can be differentiated with respect to while predictions are constants.
+    """
+    owner = backend = backend_of(predictions, "predictions")
+    for other in others:
+        tape = getattr(other, "_agnoloss_tape", None)
+        if tape is not None and tape.level > backend.level:
+            backend = tape.backend
+    return backend.adopt(predictions, owner, "predictions"), backend
 
 
 def is_array(value: Any) -> bool:

@@ -26,6 +26,9 @@ class Backend:
         Its name, for messages.
     """
 
+    level = -1
+    """How deep its arrays are nested in tapes; plain arrays are not."""
+
     def __init__(self, xp: Any, library: str) -> None:
         self.xp = xp
         self.library = library

@@ -35,7 +35,9 @@ def draw_streaming(points: int) -> Any:
     axes.plot(number, merged, color=GREEN, marker="o", label="counts added up, then one score")
     axes.plot(number, means[1.0], color=BLUE, marker="o", ls=DASHED, label="mean of scores, absent=1")
     axes.plot(number, means[0.0], color=RED, marker="o", ls=DASHED, label="mean of scores, absent=0")
-    axes.set(xscale="log", ylim=(0, 1), xlabel="pieces that the photograph is cut into", ylabel="IoU of coins")
+    axes.set(
+        xscale="log", ylim=(0, 1), xlabel="pieces that the photograph is cut into", ylabel="IoU of coins"
+    )
     axes.set_xticks(number, [str(n) for n in number])
     axes.minorticks_off()
     axes.set_title("One photograph, one prediction: the score must not depend on the batches")
