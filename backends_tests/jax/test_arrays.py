@@ -1,0 +1,146 @@
+"""JAX: NumPy targets, integers without 64 bits, dtypes, and what concrete arrays allow."""
+
+import re
+
+import jax
+import jax.numpy as jnp
+import ml_dtypes
+import numpy as np
+import pytest
+
+from agnoloss import cross_entropy_loss, dice_loss, value_and_grad
+from conformance.losses import LOSSES, MULTICLASS, mode_of
+
+losses = pytest.mark.parametrize("loss", LOSSES.values(), ids=LOSSES)
+multiclass_losses = pytest.mark.parametrize("loss", MULTICLASS.values(), ids=MULTICLASS)
+
+RNG = np.random.default_rng(13)
+Z = RNG.normal(size=(2, 3, 4)).astype(np.float32)
+Y = RNG.integers(0, 3, (2, 4))
+ONE_HOT = np.moveaxis(np.eye(3, dtype=np.float32)[Y], -1, 1)
+
+
+def same(one, other):
+    jax.tree.map(np.testing.assert_array_equal, one, other)
+
+
+@losses
+def test_numpy_beside_predictions_of_jax(loss):
+    """As jax.numpy takes NumPy's arrays, concrete and traced."""
+    mode = mode_of(loss)
+    y = Y if mode == "multiclass" else ONE_HOT
+    weights = RNG.uniform(0.5, 2, (2, 4)).astype(np.float32)
+    expected = value_and_grad(loss)(
+        jnp.asarray(Z), jnp.asarray(y), mode=mode, pixel_weights=jnp.asarray(weights)
+    )
+    given = value_and_grad(loss)(jnp.asarray(Z), y, mode=mode, pixel_weights=weights)
+    same(given, expected)
+    assert all(isinstance(array, jax.Array) for array in given)
+    jitted = jax.jit(lambda z: loss(z, y, mode=mode, pixel_weights=weights))(jnp.asarray(Z))
+    np.testing.assert_allclose(jitted, expected[0], rtol=1e-6)
+
+
+@losses
+def test_predictions_of_numpy_are_numpy(loss):
+    """The predictions decide: NumPy's with JAX's targets are refused, not converted."""
+    mode = mode_of(loss)
+    y = jnp.asarray(Y if mode == "multiclass" else ONE_HOT)
+    with pytest.raises(
+        TypeError, match=r"`targets` must be an array of numpy.*got one of jax.*numpy\.asarray\("
+    ):
+        loss(Z, y, mode=mode)
+
+
+@multiclass_losses
+def test_without_64_bits(loss):
+    """float32, and int64 labels of NumPy as long as they fit."""
+    assert not jax.config.jax_enable_x64
+    value, gradient = value_and_grad(loss)(jnp.asarray(Z), Y.astype(np.int64))
+    assert (value.dtype, gradient.dtype) == (jnp.float32, jnp.float32)
+    same((value, gradient), value_and_grad(loss)(jnp.asarray(Z), jnp.asarray(Y)))
+    with jax.enable_x64(True):
+        np.testing.assert_allclose(loss(jnp.asarray(Z.astype(float)), jnp.asarray(Y)), value, rtol=1e-5)
+
+
+@multiclass_losses
+@pytest.mark.parametrize(
+    ("label", "dtype"), [(2**32, np.int64), (-(2**40) + 1, np.int64), (2**32 + 1, np.uint64)]
+)
+def test_labels_too_large_for_32_bits(loss, label, dtype):
+    """jnp.asarray would wrap 2^32 to 0, a label in range: nobody would ever know."""
+    y = Y.astype(dtype)
+    y[1, 2] = label
+    with pytest.raises(ValueError, match=rf"`targets`.*{re.escape(str(label))}"):
+        loss(jnp.asarray(Z), y)
+
+
+def test_uint32_labels_are_not_read_as_negative():
+    y = Y.astype(np.uint32)
+    y[1, 2] = 2**32 - 1
+    expected = cross_entropy_loss(
+        jnp.asarray(Z), np.where(y == 2**32 - 1, 255, y).astype(np.int32), ignore_index=255
+    )
+    np.testing.assert_allclose(
+        cross_entropy_loss(jnp.asarray(Z), y, ignore_index=2**32 - 1), expected, rtol=1e-6
+    )
+    with pytest.raises(ValueError, match="4294967295"):
+        cross_entropy_loss(jnp.asarray(Z), y)
+
+
+@losses
+@pytest.mark.parametrize("dtype", [jnp.bfloat16, jnp.float16])
+def test_half_precision(loss, dtype):
+    """Computed in float32: the value is that of the upcast input, the gradient rounded once."""
+    mode = mode_of(loss)
+    y = Y if mode == "multiclass" else ONE_HOT
+    z = jnp.asarray(Z, dtype)
+    for function in (value_and_grad(loss), jax.value_and_grad(loss)):
+        value, gradient = function(z, jnp.asarray(y), mode=mode)
+        wide, wide_gradient = function(z.astype(jnp.float32), jnp.asarray(y), mode=mode)
+        assert (value.dtype, gradient.dtype) == (jnp.float32, dtype)
+        np.testing.assert_array_equal(value, wide)
+        rounding = float(jnp.finfo(dtype).eps)
+        np.testing.assert_allclose(gradient.astype(jnp.float32), wide_gradient, rtol=rounding, atol=2.0**-24)
+
+
+@multiclass_losses
+def test_half_soft_targets(loss):
+    """ml_dtypes' bfloat16 in NumPy's arrays too."""
+    soft = RNG.dirichlet(np.ones(3), (2, 4)).transpose(0, 2, 1).astype(ml_dtypes.bfloat16)
+    expected = loss(jnp.asarray(Z), jnp.asarray(soft.astype(np.float32)))
+    for targets in (soft, jnp.asarray(soft)):
+        np.testing.assert_array_equal(loss(jnp.asarray(Z), targets), expected)
+
+
+def test_weak_types_do_not_widen():
+    """Python numbers as options leave float32 alone, with 64 bits on too."""
+    with jax.enable_x64(True):
+        z = jnp.asarray(Z)
+        for options in (
+            {},
+            {"class_weights": [1, 2, 3]},
+            {"smooth": 2},
+            {"smooth": (0.5, 1)},
+            {"classes": (0, 1)},
+        ):
+            value, gradient = value_and_grad(dice_loss)(z, jnp.asarray(Y), **options)
+            assert (value.dtype, gradient.dtype) == (jnp.float32, jnp.float32)
+
+
+def test_no_array_is_leaked():
+    with jax.checking_leaks():
+        for loss in LOSSES.values():
+            y = jnp.asarray(Y if mode_of(loss) == "multiclass" else ONE_HOT)
+            jax.jit(value_and_grad(lambda z, y, loss=loss: loss(z, y, mode=mode_of(loss))))(jnp.asarray(Z), y)
+
+
+def test_tracers_come_before_numpy():
+    """NumPy targets with traced predictions: constants of the function."""
+    gradients = jax.vmap(jax.grad(dice_loss), in_axes=(0, None))(jnp.stack([Z, 2 * Z]), Y)
+    for scale, gradient in zip((1, 2), gradients, strict=True):
+        np.testing.assert_allclose(
+            gradient,
+            value_and_grad(dice_loss)(jnp.asarray(scale * Z), jnp.asarray(Y))[1],
+            rtol=1e-4,
+            atol=1e-8,
+        )

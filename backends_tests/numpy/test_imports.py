@@ -1,0 +1,83 @@
+"""Which libraries agnoloss imports, and when. Each test asks a new interpreter."""
+
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+
+# Goes before a script: notes the first import of every array library, successful or not.
+WATCH = """
+import sys
+
+class Watch:
+    libraries = {
+        "array_api_strict", "cupy", "cupyx", "dask", "jax", "jaxlib", "keras", "ml_dtypes", "mlx",
+        "ndonnx", "numpy", "scipy", "sparse", "tensorflow", "torch",
+    }
+    tried = []
+
+    def find_spec(self, name, path=None, target=None):
+        if name in self.libraries:
+            self.tried.append(name)
+
+sys.meta_path.insert(0, Watch())
+"""
+
+
+def libraries_tried(script):
+    """The array libraries that a new interpreter tries to import while it runs `script`."""
+    program = WATCH + textwrap.dedent(script) + "\nprint(*Watch.tried)\n"
+    run = subprocess.run(
+        [sys.executable, "-W", "error", "-c", program],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert run.returncode == 0, run.stderr
+    return set(run.stdout.split())
+
+
+def test_the_watch_sees_imports():
+    assert {"numpy", "cupy"} <= libraries_tried(
+        """
+        import numpy
+        try:
+            import cupy
+        except Exception:
+            pass
+        """
+    )
+
+
+def test_import_agnoloss_imports_no_array_library():
+    assert libraries_tried("import agnoloss") == set()
+
+
+def test_every_public_name_is_there_without_an_array_library():
+    script = """
+    import agnoloss
+
+    for name in agnoloss.__all__:
+        getattr(agnoloss, name)
+    """
+    assert libraries_tried(script) == set()
+
+
+@pytest.mark.parametrize("loss", ["cross_entropy_loss", "dice_loss", "focal_loss", "lovasz_softmax_loss"])
+def test_on_numpy_no_other_library_is_imported(loss):
+    script = f"""
+    import agnoloss
+    import numpy as np
+
+    predictions = np.asarray([[[0.5, -1.0, 2.0], [1.0, 0.0, -0.5]]])
+    targets = np.asarray([[0, 1, 0]])
+    value, gradient = agnoloss.value_and_grad(agnoloss.{loss})(predictions, targets)
+    assert value == agnoloss.{loss}(predictions, targets)
+    assert isinstance(gradient, np.ndarray)
+    """
+    assert libraries_tried(script) <= {"numpy", "scipy"}

@@ -1,0 +1,305 @@
+"""The array libraries: how to make an array, how to read one, and what each cannot do and why.
+
+A new library is a subclass of `Library` in `LIBRARIES`. Arrays are put on the least usual device that
+the library has, so that code which forgets the device of its input is found.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+DTYPES = ("float16", "float32", "float64")
+"""Of predictions; bfloat16 has no NumPy dtype to make the cases in."""
+
+ORACLE_DIGITS = 50
+
+HERE = Path(__file__).resolve().parent
+CACHE = HERE.parent / ".cache" if (HERE.parent / "pyproject.toml").is_file() else None
+"""Where a checkout keeps what took long to compute; an installed copy keeps nothing."""
+
+
+class MissingLibrary(ImportError):
+    """A library that was asked for is not installed, or finds no device."""
+
+
+class Library:
+    """An array library.
+
+    Attributes
+    ----------
+    name : str
+        As on the command line.
+    title : str
+        As in the tables.
+    module : str
+        What to import.
+    refuses : dict
+        What it cannot do: a dtype or the name of a loss, and why.
+    """
+
+    name: str
+    title: str
+    module: str
+    refuses: dict[str, str] = {}
+
+    def load(self) -> Any:
+        """Import the library.
+
+        Raises
+        ------
+        MissingLibrary
+            If it cannot be used here.
+        """
+        try:
+            self.xp = import_module(self.module)
+        except ImportError as error:
+            raise MissingLibrary(
+                f"{self.name} was asked for and cannot be imported ({error}). Install it, or leave it out."
+            ) from error
+        return self.xp
+
+    @property
+    def installed(self) -> bool:
+        """Whether it can be used here."""
+        try:
+            self.load()
+        except MissingLibrary:
+            return False
+        return True
+
+    @contextmanager
+    def active(self) -> Iterator[Any]:
+        """Settings under which the suite uses the library; put back afterwards."""
+        yield self.load()
+
+    def array(self, values: np.ndarray) -> Any:
+        """Make an array with the dtype of a NumPy array."""
+        return self.xp.asarray(values)
+
+    def options(self, options: dict[str, Any]) -> dict[str, Any]:
+        """Make arrays of what is an array in the keyword arguments of a loss."""
+        return {
+            key: self.array(value) if isinstance(value, np.ndarray) else value
+            for key, value in options.items()
+        }
+
+    def numpy(self, array: Any) -> np.ndarray:
+        """Read an array back, its dtype kept."""
+        return np.asarray(array)
+
+    def owns(self, array: Any) -> bool:
+        """Whether an array is the library's own kind, and no other."""
+        raise NotImplementedError
+
+    def dtype(self, array: Any) -> str:
+        """Name of an array's dtype."""
+        return str(array.dtype).rpartition(".")[2]
+
+    def device(self, array: Any) -> Any:
+        """Where an array lies."""
+        return array.device
+
+    def version(self) -> str:
+        """Version, and the device where it says something."""
+        return f"{self.title} {self.xp.__version__}"
+
+
+class NumPy(Library):
+    """NumPy."""
+
+    name, title, module = "numpy", "NumPy", "numpy"
+
+    def array(self, values: np.ndarray) -> Any:
+        """Read-only: a loss that writes into its input is found out."""
+        array = np.array(values)
+        array.flags.writeable = False
+        return array
+
+    def owns(self, array: Any) -> bool:
+        """Whether it is an array or, as NumPy's sums are, one of its scalars."""
+        return type(array) in (np.ndarray, np.float32, np.float64)
+
+
+class Torch(Library):
+    """PyTorch, on the CPU."""
+
+    name, title, module = "torch", "PyTorch", "torch"
+
+    def array(self, values: np.ndarray) -> Any:
+        """From a copy: tensors cannot be read-only."""
+        return self.xp.from_numpy(np.array(values))
+
+    def numpy(self, array: Any) -> np.ndarray:
+        """Results are detached: anything that still asks for a gradient raises here."""
+        return array.numpy()
+
+    def owns(self, array: Any) -> bool:
+        """Whether it is a plain tensor."""
+        return type(array) is self.xp.Tensor
+
+
+class Jax(Library):
+    """JAX with 64-bit numbers."""
+
+    name, title, module = "jax", "JAX", "jax"
+
+    def load(self) -> Any:
+        """Import JAX, and let it keep what it compiles: that is nearly all of its time here."""
+        xp = super().load()
+        if CACHE is not None and xp.config.jax_compilation_cache_dir is None:
+            xp.config.update("jax_compilation_cache_dir", str(CACHE / "jax"))
+            xp.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
+            xp.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
+        return xp
+
+    @contextmanager
+    def active(self) -> Iterator[Any]:
+        """Turn on what float64 needs."""
+        with self.load().enable_x64(True):
+            yield self.xp
+
+    def array(self, values: np.ndarray) -> Any:
+        """By jax.numpy."""
+        return self.xp.numpy.asarray(values)
+
+    def owns(self, array: Any) -> bool:
+        """Whether it is concrete: no tracer has leaked."""
+        return isinstance(array, self.xp.Array) and not isinstance(array, self.xp.core.Tracer)
+
+
+class CuPy(Library):
+    """CuPy, on the last device."""
+
+    name, title, module = "cupy", "CuPy", "cupy"
+
+    def load(self) -> Any:
+        """Import CuPy and look for a device."""
+        xp = super().load()
+        try:
+            self.place = xp.cuda.Device(xp.cuda.runtime.getDeviceCount() - 1)
+        except xp.cuda.runtime.CUDARuntimeError as error:
+            raise MissingLibrary(f"cupy was asked for and finds no device: {error}") from error
+        return xp
+
+    @contextmanager
+    def active(self) -> Iterator[Any]:
+        """Make the arrays' device the current one, as CuPy requires of whoever computes on it."""
+        xp = self.load()
+        with self.place:
+            yield xp
+
+    def array(self, values: np.ndarray) -> Any:
+        """On the last device."""
+        with self.place:
+            return self.xp.asarray(values)
+
+    def numpy(self, array: Any) -> np.ndarray:
+        """By a copy to the host."""
+        return self.xp.asnumpy(array)
+
+    def owns(self, array: Any) -> bool:
+        """Whether it is CuPy's."""
+        return type(array) is self.xp.ndarray
+
+    @property
+    def emulated(self) -> bool:
+        """Whether the device is a CPU that runs CUDA's source (cupy-cpuemu)."""
+        return "cpuemu" in self._device_name()
+
+    def _device_name(self) -> str:
+        return str(self.xp.cuda.runtime.getDeviceProperties(self.place.id)["name"].decode())
+
+    def version(self) -> str:
+        """Say what it ran on, and how many devices there were."""
+        where = "CuPy on emulated CUDA" if self.emulated else f"CuPy on {self._device_name()}"
+        return f"{where}, {self.xp.__version__}, device {self.place.id + 1} of {self.place.id + 1}"
+
+
+class Strict(Library):
+    """array-api-strict: the standard and nothing else, without what needs values for shapes."""
+
+    name, title, module = "strict", "array-api-strict", "array_api_strict"
+    refuses = {"float16": "the standard has no half precision"}
+
+    @contextmanager
+    def active(self) -> Iterator[Any]:
+        """Refuse what accelerators and compilers cannot do."""
+        xp = self.load()
+        with xp.ArrayAPIStrictFlags(boolean_indexing=False, data_dependent_shapes=False):
+            yield xp
+
+    def array(self, values: np.ndarray) -> Any:
+        """On a device that is not the default one."""
+        return self.xp.asarray(np.array(values), device=self.xp.Device("device1"))
+
+    def numpy(self, array: Any) -> np.ndarray:
+        """From the device that NumPy may look at."""
+        return np.asarray(array.to_device(self.xp.Device("CPU_DEVICE")))
+
+    def owns(self, array: Any) -> bool:
+        """Whether it is strict's."""
+        return type(array).__module__.startswith("array_api_strict")
+
+
+class MPArray(Library):
+    """mparray: every number with 50 digits, whatever its dtype's name says. The oracle."""
+
+    name, title, module = "mparray", "mparray", "mparray"
+    refuses = {"float16": "its sums would be called float32 and have 50 digits all the same"}
+
+    @contextmanager
+    def active(self) -> Iterator[Any]:
+        """Compute with 50 digits, and ten more that are lost on the way."""
+        xp = self.load()
+        with xp.mp.workdps(ORACLE_DIGITS + 10):
+            yield xp
+
+    def numpy(self, array: Any) -> np.ndarray:
+        """Rounded to float64."""
+        exact = array._data
+        return np.asarray(exact, dtype=np.float64 if exact.dtype == object else exact.dtype)
+
+    def owns(self, array: Any) -> bool:
+        """Whether it is mparray's."""
+        return type(array) is self.xp.MPArray
+
+    def version(self) -> str:
+        """Say how many digits."""
+        from importlib.metadata import version
+
+        return f"mparray {version('mparray')}, {ORACLE_DIGITS} digits"
+
+
+LIBRARIES: dict[str, Library] = {
+    library.name: library for library in (NumPy(), Torch(), Jax(), CuPy(), Strict(), MPArray())
+}
+
+COMPARED = ("numpy", "torch", "jax", "cupy", "strict")
+"""What is compared with the oracle unless told otherwise, where installed."""
+
+
+def requested(names: str) -> list[Library]:
+    """Libraries of a comma list, loaded.
+
+    Raises
+    ------
+    ValueError
+        If a name is unknown or none is given.
+    MissingLibrary
+        If one cannot be used here: what was asked for is never skipped.
+    """
+    chosen = list(dict.fromkeys(name.strip() for name in names.split(",") if name.strip()))
+    unknown = [name for name in chosen if name not in LIBRARIES]
+    if unknown or not chosen:
+        raise ValueError(
+            f"Backends are a comma list of {', '.join(LIBRARIES)}; got {', '.join(unknown) or 'none'}."
+        )
+    for name in chosen:
+        LIBRARIES[name].load()
+    return [LIBRARIES[name] for name in chosen]

@@ -1,0 +1,112 @@
+"""What a run found, for a terminal."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from rich.console import Console, Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from .agreement import Result
+from .libraries import LIBRARIES, Library
+from .run import Request
+
+LISTED = 20
+"""How many disagreements are listed before the rest are only counted."""
+
+
+@dataclass
+class Cell:
+    """The worst of one loss on one library."""
+
+    value: float = 0.0
+    gradient: float = 0.0
+    worst: float = 0.0
+    cases: int = 0
+    failed: int = 0
+
+    def add(self, result: Result) -> None:
+        """Take a result into account."""
+        self.cases += 1
+        self.failed += not result.agrees
+        if not result.fault:
+            self.value = max(self.value, result.value)
+            self.gradient = max(self.gradient, result.gradient)
+        self.worst = max(self.worst, result.worst)
+
+    def text(self) -> Text:
+        """Errors in ulp, coloured by the part of the tolerance they use."""
+        if not self.cases:
+            return Text("-", style="dim")
+        if self.failed:
+            return Text(f"{self.failed} of {self.cases} wrong", style="bold red")
+        style = "green" if self.worst <= 0.5 else "yellow"
+        return Text(f"{self.value:.1f} / {self.gradient:.1f}", style=style)
+
+
+def table(results: Sequence[Result], request: Request) -> Table:
+    """Losses by libraries, the worst error of each."""
+    cells: dict[tuple[str, str], Cell] = defaultdict(Cell)
+    losses = dict.fromkeys(result.loss for result in results)
+    for result in results:
+        cells[result.loss, result.library].add(result)
+    libraries = [*request.libraries]
+    libraries += [name for name in LIBRARIES if name not in libraries and any(n == name for _, n in cells)]
+    grid = Table(
+        title="Worst error in ulp: value / gradient",
+        caption=f"{len(results)} comparisons with 50-digit arithmetic; {', '.join(request.dtypes)}",
+    )
+    grid.add_column("loss")
+    for name in libraries:
+        grid.add_column(LIBRARIES[name].title, justify="right")
+    for loss in losses:
+        grid.add_row(loss, *(cells[loss, name].text() for name in libraries))
+    return grid
+
+
+def versions(libraries: Sequence[Library]) -> Text:
+    """What the run used, and what was left out on purpose."""
+    lines = ["; ".join(library.version() for library in libraries)]
+    lines += [
+        f"{library.title} leaves out {what}: {why}"
+        for library in libraries
+        for what, why in library.refuses.items()
+    ]
+    return Text("\n".join(lines), style="dim")
+
+
+def disagreements(results: Sequence[Result]) -> RenderableType | None:
+    """List what is wrong, worst first, each with the command that repeats it; None if nothing is."""
+    wrong = sorted((result for result in results if not result.agrees), key=lambda r: -r.worst)
+    if not wrong:
+        return None
+    lines = []
+    for result in wrong[:LISTED]:
+        lines += [Text(f"\n{result}", style="red"), Text(result.repeat, style="dim")]
+    if len(wrong) > LISTED:
+        lines.append(Text(f"\nand {len(wrong) - LISTED} more", style="red"))
+    return Group(*lines)
+
+
+def worst(results: Sequence[Result]) -> Result | None:
+    """The result that uses most of its tolerance."""
+    return max(results, key=lambda result: result.worst, default=None)
+
+
+def show(console: Console, results: Sequence[Result], request: Request, seconds: float) -> bool:
+    """Print a run; tell whether everything agrees."""
+    console.print(table(results, request))
+    console.print(versions([LIBRARIES[name] for name in request.libraries]))
+    wrong = disagreements(results)
+    if wrong is not None:
+        # Commands are there to be copied: no line breaks of our own.
+        console.print(wrong, soft_wrap=True)
+        count = sum(not result.agrees for result in results)
+        console.print(f"\n{count} of {len(results)} comparisons disagree; {seconds:.0f} s", style="bold red")
+        return False
+    extreme = worst(results)
+    console.print(f"All agree, in {seconds:.0f} s. Closest to its limit: {extreme}", style="green")
+    return True

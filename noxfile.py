@@ -1,0 +1,160 @@
+"""The checks of the project: `nox` runs them all, `nox -l` lists them, `nox -s torch -- -k dice` is one."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import shutil
+import sys
+from pathlib import Path
+
+import nox
+
+nox.needs_version = ">=2025.2.9"
+# virtualenv, for pip: it is pip's choice among torch's wheels that constraints.txt describes.
+nox.options.default_venv_backend = "virtualenv"
+
+PYPROJECT = nox.project.load_toml("pyproject.toml")
+CONSTRAINTS = "--constraint=constraints.txt"
+# The oracle of the conformance suite, mparray, needs Python 3.11.
+CONFORMANCE = ("conformance",) if sys.version_info >= (3, 11) else ()
+
+PYTEST_THEN_LOOK = """
+import sys
+import pytest
+
+code = pytest.main(sys.argv[1:])
+foreign = sorted({"cupy", "dask", "jax", "keras", "mlx", "ndonnx", "tensorflow", "torch"} & set(sys.modules))
+sys.exit(code or (f"imported, though no array came from it: {', '.join(foreign)}" if foreign else 0))
+"""
+
+USE_THE_WHEEL = """
+import importlib.metadata, pathlib, sys
+import numpy as np
+import agnoloss
+
+home = pathlib.Path(agnoloss.__file__).resolve().parent
+assert pathlib.Path(sys.prefix).resolve() in home.parents, f"not the installed package: {home}"
+assert importlib.metadata.version("agnoloss") == agnoloss.__version__
+for name in ("LICENSE", "py.typed", "conformance/__main__.py"):
+    assert (home / name).is_file(), f"the wheel lacks {name}"
+predictions, targets = np.zeros((1, 3, 2, 2)), np.asarray([[[0, 1], [2, 1]]])
+value, gradient = agnoloss.value_and_grad(agnoloss.cross_entropy_loss)(predictions, targets)
+assert abs(value - np.log(3)) < 1e-15 and gradient.shape == predictions.shape
+print(f"agnoloss {agnoloss.__version__} from {home}: cross entropy {value:.6f}")
+"""
+
+
+def install(session: nox.Session, *more: str, extras: str = "", groups: tuple[str, ...] = ("test",)) -> None:
+    """Install the checkout (so what it depends on), its `extras`, dependency groups, and `more`."""
+    listed = nox.project.dependency_groups(PYPROJECT, *groups)
+    session.install(CONSTRAINTS, *listed, *more, "--editable", f".{extras}")
+
+
+def run_pytest(session: nox.Session, *paths: str, backend: str, env: dict[str, str] | None = None) -> None:
+    """Run the tests below `paths` on `backend`, with what follows `--` on nox's command line."""
+    session.run("python", "-m", "pytest", *paths, f"--backend={backend}", *session.posargs, env=env)
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Format and rules, with ruff."""
+    session.install(CONSTRAINTS, *nox.project.dependency_groups(PYPROJECT, "lint"))
+    session.run("ruff", "format", "--check")
+    session.run("ruff", "check")
+
+
+@nox.session
+def typecheck(session: nox.Session) -> None:
+    """Types, with mypy in strict mode."""
+    session.install(CONSTRAINTS, *nox.project.dependency_groups(PYPROJECT, "typecheck"))
+    session.run("mypy")
+
+
+@nox.session
+def core(session: nox.Session) -> None:
+    """NumPy and array-api-strict, and that no other array library is imported on the way."""
+    install(session, extras="[demo]")
+    paths = ("backends_tests/numpy", "backends_tests/strict", *CONFORMANCE)
+    arguments = (*paths, "--backend=numpy,strict", *session.posargs)
+    session.log(f"pytest {' '.join(arguments)}")
+    session.run("python", "-c", PYTEST_THEN_LOOK, *arguments, log=False)
+
+
+@nox.session
+def torch(session: nox.Session) -> None:
+    """PyTorch."""
+    install(session, extras="[torch]")
+    run_pytest(session, "backends_tests/torch", *CONFORMANCE, backend="torch")
+
+
+@nox.session
+def jax(session: nox.Session) -> None:
+    """JAX."""
+    install(session, extras="[jax]")
+    run_pytest(session, "backends_tests/jax", *CONFORMANCE, backend="jax")
+
+
+@nox.session
+def cupy(session: nox.Session) -> None:
+    """CuPy on a GPU, or whichever CuPy the variable AGNOLOSS_CUPY names: a requirement, a wheel's path."""
+    requirement = os.environ.get("AGNOLOSS_CUPY", "")
+    if not requirement and not has_gpu():
+        session.skip("no NVIDIA GPU here, and AGNOLOSS_CUPY names no CuPy that does without")
+    install(session, requirement or "cupy-cuda12x")
+    paths = ("backends_tests/cupy", *CONFORMANCE)
+    if not requirement.endswith(".whl"):
+        run_pytest(session, *paths, backend="cupy")
+        return
+    # A wheel stands for CuPy on an emulated CUDA. Its second device finds code that forgets the input's
+    # device; memory filled with 171 finds code that reads what it never wrote.
+    run_pytest(session, *paths, backend="cupy", env={"CUPY_CPUEMU_DEVICES": "2"})
+    poison = {"CUPY_CPUEMU_DEVICES": "2", "CUPY_CPUEMU_POISON": "171"}
+    run_pytest(session, *paths, backend="cupy", env=poison)
+
+
+@nox.session
+def conformance(session: nox.Session) -> None:
+    """Every loss on every library against 50-digit arithmetic, as a table."""
+    if not CONFORMANCE:
+        session.skip("its 50-digit oracle, mparray, needs Python 3.11")
+    install(session, extras="[torch,jax]")
+    session.run("python", "-m", "conformance", *session.posargs)
+
+
+@nox.session
+def doctest(session: nox.Session) -> None:
+    """The examples in docstrings, README and docs."""
+    install(session, extras="[demo,jax,torch]", groups=("test", "docs"))
+    unavailable = ("--ignore=agnoloss/backends/cupy.py", "--ignore=agnoloss/keras.py")
+    session.run("python", "-m", "pytest", "--doctest-modules", *unavailable, "agnoloss", *session.posargs)
+    session.run("python", "-m", "pytest", "backends_tests/docs", *session.posargs)
+
+
+@nox.session
+def wheel(session: nox.Session) -> None:
+    """The built wheel, used far from the checkout: bare, then with the demo's extra."""
+    elsewhere = Path(session.create_tmp()).resolve()  # the checkout would shadow what is installed
+    dist = elsewhere / "dist"
+    shutil.rmtree(dist, ignore_errors=True)
+    session.install("build")
+    session.run("python", "-m", "build", "--outdir", str(dist))  # the wheel comes from the sdist
+    (built,) = dist.glob("*.whl")
+    session.install(str(built), "numpy")
+    with session.chdir(elsewhere):
+        session.run("python", "-c", USE_THE_WHEEL, log=False)
+        answer = session.run("python", "-m", "agnoloss", "--help", silent=True, success_codes=[0, 1, 2])
+        if "agnoloss[demo]" not in str(answer) or "Traceback" in str(answer):
+            session.error(f"without its extra, the command line should name it; it says: {answer}")
+        session.install(f"{built}[demo]")
+        session.run("agnoloss", "demo", "--steps=20")
+
+
+def has_gpu() -> bool:
+    """Whether NVIDIA's driver can be loaded."""
+    name = "nvcuda.dll" if sys.platform == "win32" else "libcuda.so.1"
+    try:
+        ctypes.CDLL(name)
+    except OSError:
+        return False
+    return True
