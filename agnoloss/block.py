@@ -4,55 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any
 
 from . import checks
-from .backends.base import Array, Backend
+from .backends.base import Array
 from .once import once
+from .setting import Setting, Side
 
 LOWEST_PROBABILITY = 1e-7
 """Least argument of a logarithm where probabilities are given: Keras's epsilon, float32's reach."""
-
-
-@dataclass
-class Setting:
-    """What is the same in every block of an input.
-
-    Attributes
-    ----------
-    backend : Backend
-        Of the arrays.
-    mode, from_logits
-        As the losses take them.
-    ignored : tuple of ints
-        Labels that take no part.
-    dense : bool
-        Whether targets have the shape of predictions; always so in binary mode.
-    num_classes : int
-        Length of the class axis, 1 in binary mode.
-    dtype : dtype
-        That sums are computed in.
-    class_weights : array, (C,), or None
-        Weights of the classes.
-    trust : array, (), or None
-        1, or NaN if a target is out of range that could not be looked at; None if all were.
-    """
-
-    backend: Backend
-    mode: str
-    from_logits: bool
-    ignored: tuple[int, ...]
-    dense: bool
-    num_classes: int
-    dtype: Any
-    class_weights: Array | None = None
-    trust: Array | None = None
-
-    @property
-    def closed_form(self) -> bool:
-        """Whether predictions are scores of one class for each pixel, which labels name."""
-        return self.mode == "multiclass" and self.from_logits and not self.dense
 
 
 class Block:
@@ -282,7 +241,7 @@ class Block:
 
     # --- sums -------------------------------------------------------------------------------
 
-    def over_targets(self, function: Callable[[Array, Array], Array] | None, *factors: Array | None) -> Array:
+    def over_targets(self, function: Callable[[Side], Array] | None, *factors: Array | None) -> Array:
         """sum_c y_c f_c w_c f(log p_c, 1 - p_c) for each pixel (n, p), multiclass.
 
         Where targets are labels the function is evaluated at the pixel's class alone.
@@ -290,7 +249,7 @@ class Block:
         Parameters
         ----------
         function : callable or None
-            ``f(log_probs, complements)``; None for 1.
+            f of a `Side`; None for 1.
         factors : arrays, (C,) or (n, C, p), or None
             One number for each class, or each class of each pixel; None for 1.
         """
@@ -298,7 +257,7 @@ class Block:
         if self.labels is None:
             values = self.targets
             if function is not None:
-                terms = function(self.log_probs, self.complements)
+                terms = function(Side(lambda: self.log_probs, lambda: self.complements))
                 # 0 log 0 is 0: a class without share has no part, even where it has no probability
                 values = xp.where(self.targets == 0, 0.0, terms) * self.targets
             for factor in factors:
@@ -308,7 +267,7 @@ class Block:
         if function is None:
             values = xp.ones_like(self._labels_as_floats)
         else:
-            values = function(self.target_log_probs, self.target_complements)
+            values = function(Side(lambda: self.target_log_probs, lambda: self.target_complements))
         for factor in factors:
             if factor is not None:
                 pick = self.backend.lookup if factor.ndim == 1 else self.backend.gather
@@ -317,7 +276,7 @@ class Block:
 
     def over_sides(
         self,
-        function: Callable[[Array, Array], Array],
+        function: Callable[[Side], Array],
         positive: Array = 1.0,
         negative: Array = 1.0,
         smoothing: float = 0.0,
@@ -329,7 +288,7 @@ class Block:
         Parameters
         ----------
         function : callable
-            ``f(log_probs, complements)``.
+            f of a `Side`.
         positive, negative : number or array, () or (C,)
             a and b.
         smoothing : float
@@ -337,15 +296,15 @@ class Block:
         """
         positive, negative = self.per_channel(positive), self.per_channel(negative)
         if self.hard and not smoothing:
-            values = function(self.target_log_probs, self.target_complements)
+            values = function(Side(lambda: self.target_log_probs, lambda: self.target_complements))
             if isinstance(positive, float) and positive == negative:
                 return values * positive
             y = self.targets
             return (positive * y + negative * (1 - y)) * values
         y = self.targets * (1 - smoothing) + smoothing / 2 if smoothing else self.targets
-        return positive * y * function(self.log_probs, self.complements) + negative * (1 - y) * function(
-            self.log_complements, self.probs
-        )
+        true = function(Side(lambda: self.log_probs, lambda: self.complements))
+        false = function(Side(lambda: self.log_complements, lambda: self.probs))
+        return positive * y * true + negative * (1 - y) * false
 
     @once
     def hard(self) -> bool:
@@ -373,8 +332,8 @@ class Block:
     @once
     def target_complements(self) -> Array:
         """1 - p of what is true."""
-        if self.from_logits:
-            return -self.xp.expm1(self.target_log_probs)
+        if self.from_logits and not self.multiclass:
+            return self.backend.sigmoid(self.xp.where(self.is_class, -self.scores, self.scores))
         return 1.0 - self.target_probs
 
     @once

@@ -15,9 +15,10 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from .backends.base import Array
-from .block import Block, Setting
+from .block import Block
 from .once import once
 from .pixels import Pixels
+from .setting import Setting
 from .tape import Tape
 
 Statistic = Callable[[Block], Any]

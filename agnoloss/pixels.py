@@ -12,8 +12,9 @@ from typing import Any
 from . import checks
 from .backends import Backend, backend_of, is_array, take_in
 from .backends.base import Array
-from .block import Block, Setting
+from .block import Block
 from .once import once
+from .setting import Setting
 
 MODES = ("multiclass", "multilabel", "binary")
 REDUCTIONS = ("mean", "sum", "none")

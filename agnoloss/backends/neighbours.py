@@ -201,4 +201,5 @@ def _zeros(xp: Any, like: Array, axis: int, count: int) -> list[Array]:
 
 def part(values: Array, axis: int, start: int, length: int) -> Array:
     """Some cells along an axis."""
-    return values[(*(slice(None),) * axis, slice(start, start + length), ...)]
+    key = (slice(None),) * axis + (slice(start, start + length), ...)
+    return values[key]

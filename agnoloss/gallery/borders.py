@@ -28,12 +28,12 @@ def draw_distances(points: int) -> Any:
 
     target = disc(side, 34, 26, 15) | disc(side, 24, 40, 9)
     phi = signed_distance_map(target[None], 2)[0, 1]
-    image = show_image(chart, phi, cmap="RdBu", vmin=-36, vmax=36)
+    show_image(chart, phi, cmap="RdBu", vmin=-36, vmax=36)
     lines = chart.contour(phi, [-10, -5, 5, 10, 20, 30], colors=INK, linewidths=0.7, linestyles="solid")
     chart.clabel(lines, fontsize=7.5)
     chart.contour(target, [0.5], colors=INK, linewidths=2)
     titled(chart, "Signed distance", "negative inside, in pixels")
-    del image
+    chart.set_anchor("N")
 
     target = disc(side, 32, 16, radius)[None]
     shifts = np.arange(0, 33, 1 if points > 40 else 8)
@@ -43,7 +43,7 @@ def draw_distances(points: int) -> Any:
         return [float(loss(prediction, target, **BINARY, **options)) for prediction in shifted]
 
     overlap.plot(shifts, curve(dice_loss), color=BLUE, label="Dice")
-    for theta, colour in zip((3, 5, 9), (RED, PURPLE, GREEN), strict=True):
+    for theta, colour in zip((3, 9), (PURPLE, GREEN), strict=True):
         label = f"boundary F1, theta={theta}"
         overlap.plot(shifts, curve(boundary_f1_loss, theta=theta), color=colour, label=label, ls=DASHED)
     overlap.set(ylim=(0, 1.05), ylabel="loss")
@@ -70,14 +70,14 @@ def draw_contours(points: int) -> Any:
         "Ragged": ragged,
         "Specks": specks,
     }
-    figure, (panels,) = grid(1, 4, 2.95)
+    figure, (panels,) = grid(1, 4, 2.75)
     for axes, (title, prediction) in zip(panels, predictions.items(), strict=True):
         p = prediction[None].astype(np.float64)
         region = float(active_contour_loss(p, target[None], **BINARY, weight=0.0))
         length = float(active_contour_loss(p, target[None], **BINARY, weight=1.0)) - region
         show_image(axes, prediction, cmap="Greys", vmin=0, vmax=2.2)
         axes.contour(target, [0.5], colors=GREEN, linewidths=1.6)
-        titled(axes, title, f"regions {region:.3f}\nlength {length:.3f}")
+        titled(axes, title, f"regions {region:.3f}, length {length:.3f}")
     return figure
 
 
@@ -89,19 +89,19 @@ def draw_weights(points: int) -> Any:
         ((30, 30, 20), (34, 70, 17), (68, 52, 17), (76, 14, 10)), start=1
     ):
         cells[disc(side, row, column, radius) == 1] = number
-    figure, (panels,) = grid(1, 3, 3.5)
+    figure, (panels,) = grid(1, 3, 3.3)
     colours = shades(4)
     picture = np.ones((side, side, 3))
     for number, colour in enumerate(colours, start=1):
         picture[cells == number] = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
     show_image(panels[0], picture)
     titled(panels[0], "Cells", "one number each")
-    for axes, sigma in zip(panels[1:], (5.0, 2.5), strict=True):
+    for axes, sigma in zip(panels[1:], (5.0, 10.0), strict=True):
         weights = unet_weight_map(cells[None], sigma=sigma)[0]
-        image = show_image(axes, weights, cmap="inferno", vmin=1, vmax=11)
-        axes.contour(cells > 0, [0.5], colors="white", linewidths=0.8)
-        titled(axes, f"Weights, sigma={sigma:g}", "large where two cells are near")
-    bar = figure.colorbar(image, ax=panels, location="right", aspect=18, shrink=0.75, ticks=[1, 6, 11])
+        image = show_image(axes, weights, cmap="magma_r", vmin=1, vmax=11)
+        axes.contour(cells > 0, [0.5], colors=INK, linewidths=0.8)
+        titled(axes, f"Weights, sigma={sigma:g}", {5.0: "large in narrow gaps", 10.0: "the same in wider ones"}[sigma])
+    bar = figure.colorbar(image, ax=panels[1:], location="right", aspect=22, ticks=[1, 6, 11])
     bar.outline.set_visible(False)
     return figure
 

@@ -27,7 +27,7 @@ from .style import BLUE, DASHED, FAINT, GREEN, RED, grid, shades, titled
 
 IMAGE = 128 * 128
 SMALL, LARGE = 10 * 10, 80 * 80  #: Pixels of the two objects.
-SCORE = 9.0  #: Of every pixel, with its sign: the model is certain, also where it is wrong.
+SCORE = 12.0  #: Of every pixel, with its sign: the model is certain, also where it is wrong.
 
 
 def losses_of_size(loss: Callable[..., Any], size: int, ratios: Any, **options: Any) -> Any:
@@ -70,13 +70,13 @@ class Case(NamedTuple):
 BINARY: dict[str, Any] = {"mode": "binary"}
 REGIONS = (
     Case("Cross entropy", cross_entropy_loss, "hardly sees the small object", BINARY),
-    Case("Focal", focal_loss, "nor does it", BINARY),
+    Case("Focal", focal_loss, "the same, where mistakes are certain", BINARY),
     Case("Dice", dice_loss, "the same for both sizes", BINARY),
     Case("Jaccard", jaccard_loss, "steeper near the optimum", BINARY),
     Case("Tversky", tversky_loss, "a miss costs more", BINARY),
     Case("Focal Tversky", focal_tversky_loss, "steep to the very end", BINARY),
     Case("Log-cosh Dice", log_cosh_dice_loss, "flat near the optimum", BINARY),
-    Case("Generalized Dice", generalized_dice_loss, "two classes, rare ones weigh more", {}),
+    Case("Generalized Dice", generalized_dice_loss, "of two classes, which count alike", {}),
     Case("Lovász softmax", lovasz_softmax_loss, "1 − IoU itself", BINARY),
 )
 COMPOUNDS = (
@@ -93,7 +93,8 @@ def draw_sizes(points: int, cases: Sequence[Case]) -> Any:
     figure, table = grid(rows, 3, 2.45 * rows + 0.45)
     for axes, case in zip(table.ravel(), cases, strict=True):
         for size, colour, style in ((LARGE, BLUE, "-"), (SMALL, RED, DASHED)):
-            label = f"{'small' if size == SMALL else 'large'} object, {size / IMAGE:.1%} of the image"
+            share = f"{100 * size / IMAGE:.1g} %" if size == SMALL else f"{100 * size / IMAGE:.0f} %"
+            label = f"{'small' if size == SMALL else 'large'} object, {share} of the image"
             values = losses_of_size(case.loss, size, ratios, **case.options)
             axes.plot(ratios, values, color=colour, linestyle=style, label=label)
         titled(axes, case.title, case.remark)
@@ -111,29 +112,30 @@ def draw_sizes(points: int, cases: Sequence[Case]) -> Any:
 def draw_options(points: int) -> Any:
     """Tversky's alpha and beta, focal Tversky's gamma, and the smoothing of Dice."""
     ratios = np.linspace(0, 2, points)
-    figure, (panels,) = grid(1, 3, 3.5)
-    sweeps: tuple[tuple[str, Any, list[tuple[str, int, dict[str, Any]]]], ...] = (
+    figure, (panels,) = grid(1, 3, 3.6)
+    sweeps: tuple[tuple[tuple[str, str], Any, list[tuple[str, int, dict[str, Any]]]], ...] = (
         (
-            "Tversky: alpha, beta",
+            ("Tversky", "alpha and beta, for a large object"),
             tversky_loss,
             [(f"{a}, {b}", LARGE, {"alpha": a, "beta": b}) for a, b in ((0.1, 0.9), (0.5, 0.5), (0.9, 0.1))],
         ),
         (
-            "Focal Tversky: gamma",
+            ("Focal Tversky", "gamma, for a large object"),
             focal_tversky_loss,
-            [(f"{g}", LARGE, {"gamma": g, "alpha": 0.5, "beta": 0.5}) for g in (0.5, 1.0, 2.0)],
+            [(f"{g:g}", LARGE, {"gamma": g, "alpha": 0.5, "beta": 0.5}) for g in (0.5, 1.0, 2.0)],
         ),
         (
-            "Dice: smooth, 9 pixels",
+            ("Dice", "smooth, for an object of 9 pixels"),
             dice_loss,
-            [(f"{s}", 9, {"smooth": s}) for s in (0.0, 1.0, 10.0, 100.0)],
+            [(f"{s:g}", 9, {"smooth": s}) for s in (0.0, 1.0, 10.0, 100.0)],
         ),
     )
     for axes, (title, loss, curves) in zip(panels, sweeps, strict=True):
         for (label, size, options), colour in zip(curves, shades(len(curves)), strict=True):
             values = losses_of_size(loss, size, ratios, mode="binary", **options)
             axes.plot(ratios, values, color=colour, label=label)
-        axes.set(title=title, ylim=(0, 1.05))
+        axes.set_ylim(0, 1.05)
+        titled(axes, *title)
         axes.legend(loc="upper right")
         size_axis(axes)
     panels[0].set_ylabel("loss")
@@ -142,7 +144,7 @@ def draw_options(points: int) -> Any:
 
 def draw_lovasz(points: int) -> Any:
     """One wrong pixel in objects of several sizes; and all pixels as sure as each other."""
-    figure, ((hinge, together, pull),) = grid(1, 3, 3.5)
+    figure, ((hinge, together, pull),) = grid(1, 3, 3.6)
 
     sizes = (2, 4, 16)
     score = np.linspace(-2, 2, points)
@@ -151,7 +153,8 @@ def draw_lovasz(points: int) -> Any:
         labels = np.asarray([[1] * size + [0] * 20])
         values = [float(lovasz_hinge_loss(np.asarray([[z, *others]]), labels)) for z in score]
         hinge.plot(score, values, color=colour, label=f"object of {size} pixels")
-    hinge.set(title="One pixel of an object", xlabel="its score", ylabel="Lovász hinge loss", ylim=(0, 1.75))
+    titled(hinge, "One pixel of an object", "the smaller the object, the more it counts")
+    hinge.set(xlabel="its score", ylabel="Lovász hinge loss", ylim=(0, 1.75))
     hinge.legend(loc="upper right")
 
     p = np.linspace(0.0, 1.0, points)
@@ -167,8 +170,10 @@ def draw_lovasz(points: int) -> Any:
             slopes.append(float(slope[0, 1] - slope[0, 0]))  # along p, against 1 - p
         together.plot(p, values, color=colour, linestyle=style, label=name)
         pull.plot(p, slopes, color=colour, linestyle=style, label=name)
-    together.set(title="All pixels equally sure", ylabel="loss", ylim=(0, 1.05))
-    pull.set(title="How hard they are pulled", ylabel="slope of the loss, downwards", ylim=(0, 5))
+    titled(together, "All pixels equally sure", "an object of 0.6 % of the image")
+    together.set(ylabel="loss", ylim=(0, 1.05))
+    titled(pull, "How hard they are pulled", "Jaccard: hardly, until they are right")
+    pull.set(ylabel="slope of the loss, downwards", ylim=(0, 5))
     together.legend(loc="lower left")
     for axes in (together, pull):
         axes.set(xlabel="probability of the true class", xlim=(0, 1), xticks=[0, 0.5, 1])

@@ -38,8 +38,8 @@ def curve(loss: Callable[..., Any], p: Any, label: int = 1, **options: Any) -> t
 
 
 def probabilities(points: int) -> Any:
-    """Probabilities between 0 and 1, both left out."""
-    return np.linspace(0.002, 0.998, points)
+    """Probabilities between 0 and 1, both left out, and closer to each other near them."""
+    return np.clip(0.5 - 0.5 * np.cos(np.linspace(0, np.pi, points)), 1e-4, 1 - 1e-4)
 
 
 def probability_axis(axes: Any, label: str = PROBABILITY) -> None:
@@ -73,7 +73,7 @@ def draw_cross_entropy(points: int) -> Any:
         "pos_weight=3": (RED, "-", cross_entropy_loss, binary | {"pos_weight": 3.0}),
         "label_smoothing=0.2": (GREEN, DASHED, cross_entropy_loss, binary | {"label_smoothing": 0.2}),
     }
-    return value_and_gradient(points, curves, top=6, bottom=-3.1)
+    return value_and_gradient(points, curves, top=6, bottom=-3.2)
 
 
 def draw_focal(points: int) -> Any:
@@ -83,7 +83,7 @@ def draw_focal(points: int) -> Any:
     for gamma, colour in zip(gammas, shades(len(gammas)), strict=True):
         name = f"gamma={gamma:g}" + ", cross entropy" * (gamma == 0)
         curves[name] = (colour, "-", focal_loss, {"mode": "binary", "gamma": gamma})
-    return value_and_gradient(points, curves, top=5, bottom=-1.3)
+    return value_and_gradient(points, curves, top=5, bottom=-1.4)
 
 
 def two_labels(points: int, loss: Callable[..., Any], option: str, values: Any, top: float) -> Any:
@@ -124,14 +124,15 @@ def draw_variants(points: int) -> Any:
     hardest.fill_between(share[kept], losses[kept], color=RED, alpha=0.3, linewidth=0)
     hardest.plot(share, losses, color=BLUE)
     hardest.plot(share[kept], losses[kept], color=RED)
-    hardest.annotate("k=0.1 keeps these", (0.06, 2.2), (0.24, 3.4), color=RED, arrowprops=_arrow(RED))
+    arrow = {"arrowstyle": "->", "color": RED, "shrinkB": 2}
+    hardest.annotate("k=0.1 keeps these", (0.06, 2.2), (0.24, 3.4), color=RED, arrowprops=arrow)
     hardest.set(title="Top-k", xlim=(0, 1), ylim=(0, None), ylabel="cross entropy")
     hardest.set(xlabel="pixels, the hardest first", xticks=[0, 0.25, 0.5, 0.75, 1])
     hardest.set_xticklabels(["0 %", "25", "50", "75", "100 %"])
 
     matrix = [[1.0, 3.0], [1.0, 1.0]]
     weighed, _ = curve(cost_sensitive_cross_entropy_loss, p, cost_matrix=matrix)
-    jump = np.where(np.diff(p > 0.5, prepend=False), np.nan, weighed)  # a jump is no line
+    jump = np.where(np.diff(p >= 0.5, prepend=False), np.nan, weighed)  # a jump is no line
     costs.plot(p, jump, color=RED, label="a mistake costs 3")
     costs.plot(p, plain, color=BLUE, linestyle=DASHED, label="cross entropy")
     costs.set(title="Cost-sensitive", ylim=(0, 8), ylabel="loss")
@@ -142,18 +143,11 @@ def draw_variants(points: int) -> Any:
         conservative.plot(p, values, color=colour, label=f"lam={lam:g}")
     conservative.plot(p, plain, color=BLUE, linestyle=DASHED, label="cross entropy")
     conservative.axhline(0, color=FAINT, linewidth=1)
-    conservative.annotate(
-        "certainty\nis punished too", (0.9, -5), (0.42, -11), arrowprops=_arrow(FAINT), ha="center"
-    )
     conservative.set(title="Conservative", ylim=(-15, 15), ylabel="loss")
     conservative.legend(loc="upper right")
     for axes in (costs, conservative):
         probability_axis(axes)
     return figure
-
-
-def _arrow(colour: str) -> dict[str, Any]:
-    return {"arrowstyle": "->", "color": colour, "shrinkB": 2}
 
 
 PICTURES = {

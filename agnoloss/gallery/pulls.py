@@ -94,23 +94,23 @@ def draw_pulls(panels: Sequence[Panel], with_scene: bool = True) -> Any:
     """Draw the scene, and for each loss where it raises and lowers the scores."""
     photo, mask, scores = scene()
     rows = -(-(len(panels) + with_scene) // 3)
-    lines = 1 + max(panel.remark.count("\n") for panel in panels)
-    figure, table = grid(rows, 3, 0.75 + rows * (2.45 + 0.18 * lines))
+    figure, table = grid(rows, 3, 0.75 + 2.75 * rows)
     cells = list(table.ravel())
     if with_scene:
         axes = cells.pop(0)
         show_image(axes, photo[0], cmap="gray", vmin=0, vmax=1.15)
         axes.contour(mask[0], [0.5], colors=TRUE, linewidths=1.6)
         axes.contour(scores[0], [0], colors=PREDICTED, linewidths=1.6)
-        titled(axes, "Truth and prediction", "the dashed coin is missed,\nthe dotted one is not there"[:0])
+        titled(axes, "Truth and prediction", "")
+        lines = {"true": TRUE, "predicted": PREDICTED}
         axes.legend(
-            handles=[
-                Line2D([], [], color=TRUE, label="true"),
-                Line2D([], [], color=PREDICTED, label="predicted"),
-            ],
-            loc="upper left",
-            bbox_to_anchor=(-0.03, 1.0 + 0.0),
+            handles=[Line2D([], [], color=colour, label=name) for name, colour in lines.items()],
+            loc="lower left",
+            bbox_to_anchor=(0, 1, 1, 0),
             ncols=2,
+            borderpad=0.1,
+            borderaxespad=0.3,
+            fontsize=8.5,
         )
     image = None
     for axes, panel in zip(cells, panels, strict=False):
@@ -132,42 +132,43 @@ def draw_pulls(panels: Sequence[Panel], with_scene: bool = True) -> Any:
 COSTS = [[1.0, 1.0], [5.0, 1.0]]  # a coin taken for table costs 5
 
 CROSS_ENTROPIES = (
-    Panel("Cross entropy", "remark", cross_entropy_loss, {}),
-    Panel("Balanced", "remark", balanced_cross_entropy_loss, {}),
-    Panel("Top-k, k=0.05", "remark", top_k_cross_entropy_loss, {"k": 0.05}),
-    Panel("Cost-sensitive", "remark", cost_sensitive_cross_entropy_loss, {"cost_matrix": COSTS}, True),
-    Panel("Conservative", "remark", conservative_loss, {}, True),
+    Panel("Cross entropy", "every wrong pixel pulls alike", cross_entropy_loss, {}),
+    Panel("Balanced", "coins, the rarer class, pull harder", balanced_cross_entropy_loss, {}),
+    Panel("Top-k, k=0.05", "the worst 5 % of the pixels pull", top_k_cross_entropy_loss, {"k": 0.05}),
+    Panel("Cost-sensitive", "a missed pixel costs 5, a false one 1", cost_sensitive_cross_entropy_loss, {"cost_matrix": COSTS}, True),
+    Panel("Conservative", "what is right is pulled, too", conservative_loss, {}, True),
 )
 FOCALS = (
-    Panel("gamma=0: cross entropy", "remark", focal_loss, {"gamma": 0.0}),
-    Panel("gamma=2", "remark", focal_loss, {"gamma": 2.0}),
-    Panel("gamma=2, alpha=0.9", "remark", focal_loss, {"gamma": 2.0, "alpha": 0.9}),
+    Panel("gamma=0: cross entropy", "the rims of good coins pull, too", focal_loss, {"gamma": 0.0}),
+    Panel("gamma=2", "what is nearly right is let go", focal_loss, {"gamma": 2.0}),
+    Panel("gamma=2, alpha=0.9", "coins pull nine times as hard", focal_loss, {"gamma": 2.0, "alpha": 0.9}),
 )
 REGIONS = (
-    Panel("Cross entropy, to compare", "remark", cross_entropy_loss, {}),
-    Panel("Dice", "remark", dice_loss, {}),
-    Panel("Jaccard", "remark", jaccard_loss, {}),
+    Panel("Cross entropy, to compare", "every wrong pixel pulls alike", cross_entropy_loss, {}),
+    Panel("Dice", "pulls where it is unsure", dice_loss, {}),
+    Panel("Jaccard", "the same pattern as Dice", jaccard_loss, {}),
     Panel("Tversky", "alpha=0.1, beta=0.9", tversky_loss, {"alpha": 0.1, "beta": 0.9}),
     Panel("Tversky", "alpha=0.9, beta=0.1", tversky_loss, {"alpha": 0.9, "beta": 0.1}),
-    Panel("Focal Tversky", "remark", focal_tversky_loss, {}),
-    Panel("Log-cosh Dice", "remark", log_cosh_dice_loss, {}),
-    Panel("Generalized Dice", "remark", generalized_dice_loss, {}, True),
+    Panel("Focal Tversky", "Tversky's pattern, alpha=0.3, beta=0.7", focal_tversky_loss, {}),
+    Panel("Log-cosh Dice", "the pattern of Dice, fading with it", log_cosh_dice_loss, {}),
+    Panel("Generalized Dice", "table counts as much as coins", generalized_dice_loss, {}, True),
 )
 LOVASZ = (
-    Panel("Jaccard", "remark", jaccard_loss, {}),
-    Panel("Lovász softmax", "remark", lovasz_softmax_loss, {}),
-    Panel("Lovász hinge", "remark", lovasz_hinge_loss, {}),
+    Panel("Jaccard", "pulls where it is unsure", jaccard_loss, {}),
+    Panel("Lovász softmax", "nearly the same", lovasz_softmax_loss, {}),
+    Panel("Lovász hinge", "certain mistakes pull, too", lovasz_hinge_loss, {}),
 )
 BORDERS = (
-    Panel("Boundary", "remark", boundary_loss, {}),
-    Panel("Boundary F1", "remark", boundary_f1_loss, {}),
-    Panel("Active contour", "remark", active_contour_loss, {"weight": 1.0}),
+    Panel("Boundary", "far from a coin, it pulls harder", boundary_loss, {}),
+    Panel("Boundary F1", "a few pixels along the borders", boundary_f1_loss, {}),
+    Panel("Active contour", "borders are drawn together", active_contour_loss, {"weight": 1.0}),
 )
 COMPOUNDS = (
-    Panel("Dice + cross entropy", "remark", dice_cross_entropy_loss, {}),
-    Panel("Combo, beta=0.8", "remark", combo_loss, {"beta": 0.8}),
-    Panel("Exponential logarithmic", "remark", exponential_logarithmic_loss, {}),
-    Panel("Dice + boundary", "remark", dice_boundary_loss, {}, True),
+    Panel("Dice + cross entropy", "certain mistakes, and borders", dice_cross_entropy_loss, {}),
+    Panel("Combo, beta=0.8", "the same, and misses pull harder", combo_loss, {"beta": 0.8}),
+    Panel("Exponential logarithmic", "what is right is pulled, too", exponential_logarithmic_loss, {}),
+    Panel("Dice + boundary", "far from a coin, it pulls harder", dice_boundary_loss, {}, True),
+    Panel("Dice, to compare", "pulls where it is unsure", dice_loss, {}),
 )
 
 

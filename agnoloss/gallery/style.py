@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -42,7 +41,9 @@ STYLE: dict[str, Any] = {
     "xtick.labelcolor": INK,
     "ytick.labelcolor": INK,
     "lines.linewidth": 2.0,
-    "legend.frameon": False,
+    "legend.edgecolor": "none",
+    "legend.framealpha": 0.85,  # no grid through the words
+    "legend.fancybox": False,
     "legend.fontsize": 9,
     "legend.handlelength": 1.6,
     "legend.labelspacing": 0.3,
@@ -80,27 +81,14 @@ def show_image(axes: Any, image: Any, **options: Any) -> Any:
     return drawn
 
 
-def titled(axes: Any, title: str, remark: str = "") -> None:
+def titled(axes: Any, title: str, remark: str) -> None:
     """Put a title above, and below it, smaller, what there is to see."""
-    axes.set_title(title, pad=8 + 12.5 * (remark.count("\n") + 1) * bool(remark))
-    axes.annotate(
-        remark,
-        (0, 1),
-        xytext=(0, 5),
-        xycoords="axes fraction",
-        textcoords="offset points",
-        va="bottom",
-        size=8.5,
-        linespacing=1.25,
-    )
+    for text, height, style in ((title, 19.5, {"weight": "bold", "size": 10.5}), (remark, 5, {"size": 8.5})):
+        axes.annotate(
+            text, (0, 1), xytext=(0, height), xycoords="axes fraction", textcoords="offset points", **style
+        )
 
 
 def save(figure: Any, path: Path, dpi: int) -> None:
-    """Save as a PNG of 256 colours, a third of the size and of the same look."""
-    from PIL import Image
-
-    buffer = BytesIO()
-    figure.savefig(buffer, format="png", dpi=dpi)
-    image = Image.open(buffer).convert("RGB")
-    image = image.quantize(256, method=Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
-    image.save(path, optimize=True)
+    """Save as a PNG, without the version of matplotlib in it."""
+    figure.savefig(path, dpi=dpi, metadata={"Software": None}, pil_kwargs={"optimize": True})

@@ -100,7 +100,7 @@ def boundary_loss(
     xp, block = pixels.xp, pixels.whole
     terms = phi * block.probs
     sums = (block.sum_pixels(terms), block.sizes(), block.target_counts)
-    total, size, true = pixels._finish(sums, per_image=False)
+    ((total, size, true),) = pixels.sum(lambda _: sums, whole=True)
     w = chosen.weights(true)
     if reduction == "none":
         u = 1.0 if block.weights is None else block.class_axis(block.weights)

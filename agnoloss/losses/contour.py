@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import NamedTuple
 
 from .. import checks
 from ..backends.base import Array
+from ..block import Block
 from ..docstrings import documented
 from ..elementary import divide
 from ..grid import cell_weights, cells, need_axes, sum_cells
@@ -87,7 +89,8 @@ def active_contour_loss(
         raise ValueError(f"`eps` must be positive and finite; got {eps}.")
     chosen = Classes(pixels, classes, per_image)
     xp = pixels.xp
-    length, interior, region, size, true = pixels._finish(_energies(pixels, eps), per_image)
+    energies = partial(_energies, pixels=pixels, eps=eps)
+    ((length, interior, region, size, true),) = pixels.sum(energies, per_image=per_image, whole=True)
     # weight length + mean(p (y - 1)^2 + (1 - p) y^2)
     losses = weight * divide(xp, length, interior) + divide(xp, region, size)
     return chosen.reduce(losses, true)
@@ -103,17 +106,18 @@ class Energies(NamedTuple):
     true: Array
 
 
-def _energies(pixels: Pixels, eps: float) -> Energies:
-    xp, block = pixels.xp, pixels.whole
+def _energies(block: Block, pixels: Pixels, eps: float) -> Energies:
+    """Statistic of the whole input."""
+    xp = pixels.xp
     p, y, u = cells(pixels, block.probs), block.targets, cell_weights(pixels)
     axes = range(len(pixels.spatial))
 
     def interior(values: Array, starts: Sequence[int]) -> Array:
         """``size - 2`` cells along each axis, from some start on."""
-        inside = [
-            slice(start, start + max(n - 2, 0)) for start, n in zip(starts, pixels.spatial, strict=True)
-        ]
-        return values[(slice(None), slice(None), *inside)]
+        key = [slice(None), slice(None)]
+        for start, n in zip(starts, pixels.spatial, strict=True):
+            key.append(slice(start, start + n - 2) if n > 2 else slice(0, 0))
+        return values[tuple(key)]
 
     # sqrt(sum_a (p[i + 2] - p[i + 1])^2 + eps)
     squares: Array = eps

@@ -105,7 +105,7 @@ def multiclass_terms(block: Block, e: float) -> tuple[Array, Array]:
     """Loss and share of each pixel, multiclass."""
     # -sum_c w_c q_c log p_c,  q = (1 - e) y + e / C
     w = block.setting.class_weights
-    loss = -(1 - e) * block.over_targets(lambda log_p, _: log_p, w)
+    loss = -(1 - e) * block.over_targets(lambda side: side.log_p, w)
     if e:
         log_p = block.log_probs if w is None else block.log_probs * block.column(w)
         loss = loss - e / block.num_classes * block.xp.sum(log_p, axis=1)
@@ -115,7 +115,7 @@ def multiclass_terms(block: Block, e: float) -> tuple[Array, Array]:
 def binary_terms(block: Block, e: float, pos_weight: Array) -> tuple[Array, Array]:
     """Loss and share of each element, binary and multilabel."""
     # -(pos_weight y log p + (1 - y) log(1 - p))
-    return block.per_element(-block.over_sides(lambda log_p, _: log_p, pos_weight, smoothing=e))
+    return block.per_element(-block.over_sides(lambda side: side.log_p, pos_weight, smoothing=e))
 
 
 @documented
@@ -179,4 +179,4 @@ def balanced_cross_entropy_loss(
 
 def _balanced(block: Block, beta: Array) -> tuple[Array, Array]:
     # -(beta y log p + (1 - beta) (1 - y) log(1 - p))
-    return block.per_element(-block.over_sides(lambda log_p, _: log_p, beta, 1 - beta))
+    return block.per_element(-block.over_sides(lambda side: side.log_p, beta, 1 - beta))

@@ -14,6 +14,7 @@ from ..block import Block
 from ..docstrings import documented
 from ..pixels import Pixels
 from ..reductions import over_pixels
+from ..setting import Side
 from .cross_entropy import binary_terms, multiclass_terms
 
 
@@ -82,7 +83,7 @@ def _cost_sensitive(block: Block, costs: Array) -> tuple[Array, Array]:
     w = block.setting.class_weights
     rows = [block.backend.lookup(costs[c, :], block.likeliest) for c in range(block.num_classes)]
     cost = block.xp.stack(rows, axis=1)
-    return -block.over_targets(lambda log_p, _: log_p, w, cost), block.over_targets(None, w)
+    return -block.over_targets(lambda side: side.log_p, w, cost), block.over_targets(None, w)
 
 
 @documented
@@ -146,10 +147,10 @@ def _hardest(block: Block, k: Fraction) -> tuple[Array, Array]:
     xp = block.xp
     if block.multiclass:
         loss, share = multiclass_terms(block, e=0.0)
-        hardness = -block.over_targets(lambda log_p, _: log_p)
+        hardness = -block.over_targets(lambda side: side.log_p)
     else:
         loss, share = binary_terms(block, e=0.0, pos_weight=1.0)
-        hardness = -block.over_sides(lambda log_p, _: log_p)
+        hardness = -block.over_sides(lambda side: side.log_p)
     # What does not count comes last; NaN first, so that it stays visible.
     counts = xp.ones_like(hardness) == 1
     if block.valid is not None:
@@ -240,9 +241,10 @@ def _conservative(block: Block, lam: float, unit: float, eps: float) -> tuple[Ar
     xp, w = block.xp, block.setting.class_weights
     low, high = math.log(eps), math.log1p(-eps)
 
-    def term(log_p: Array, complement: Array) -> Array:
+    def term(side: Side) -> Array:
         # lam (1 + log_a p)^2 log_a(-log_a p)
-        clipped = xp.where(log_p < low, low, xp.where(complement < eps, high, log_p)) / unit
+        log_p = side.log_p
+        clipped = xp.where(log_p < low, low, xp.where(log_p > high, high, log_p)) / unit
         return lam * (1 + clipped) ** 2 * xp.log(-clipped) / unit
 
     return block.over_targets(term, w), block.over_targets(None, w)

@@ -14,6 +14,7 @@ from ..docstrings import documented
 from ..elementary import power
 from ..pixels import Pixels
 from ..reductions import over_pixels
+from ..setting import Side
 
 
 @documented
@@ -94,9 +95,9 @@ def _alpha(pixels: Pixels, alpha: Any) -> Array | None:
 
 
 def _focal(block: Block, gamma: float, alpha: Array | None) -> tuple[Array, Array]:
-    def term(log_p: Array, complement: Array) -> Array:
+    def term(side: Side) -> Array:
         # -(1 - p)^gamma log p
-        return -log_p if gamma == 0 else -power(block.xp, complement, gamma) * log_p
+        return -side.log_p if gamma == 0 else -power(block.xp, side.complement, gamma) * side.log_p
 
     if block.multiclass:
         w = block.setting.class_weights
