@@ -83,6 +83,25 @@ def build_app() -> "typer.Typer":
         if not outcome.agree:
             raise typer.Exit(1)
 
+    @app.command()
+    def gallery(
+        folder: Annotated[
+            Path,
+            typer.Argument(
+                metavar="DIR", help="Where to save them; it is made if it is not there.", file_okay=False
+            ),
+        ],
+    ) -> None:
+        """Draw what each loss punishes: the pictures of the documentation."""
+        from .gallery import MissingExtraError, RequestError, draw
+
+        try:
+            draw(folder, report=typer.echo)
+        except MissingExtraError as error:
+            sys.exit(str(error))
+        except RequestError as error:
+            raise typer.BadParameter(str(error)) from error
+
     return app
 
 

@@ -195,11 +195,9 @@ class Block:
     @once
     def complements(self) -> Array:
         """1 - p, (n, C, p)."""
-        if not self.from_logits:
-            return 1.0 - self.probs
-        if self.multiclass:
-            return -self.xp.expm1(self.log_probs)
-        return self.backend.sigmoid(-self.scores)
+        if self.from_logits and not self.multiclass:
+            return self.backend.sigmoid(-self.scores)
+        return 1.0 - self.probs
 
     @once
     def log_probs(self) -> Array:

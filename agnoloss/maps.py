@@ -134,7 +134,7 @@ def unet_weight_map(
     >>> import numpy as np
     >>> from agnoloss.maps import unet_weight_map
     >>> unet_weight_map(np.asarray([[1, 0, 2, 0, 0, 0, 0]]), sigma=2.0).round(2)
-    array([[1.  , 7.07, 1.  , 2.35, 1.44, 1.11, 1.02]])
+    array([[1.  , 7.07, 1.  , 2.35, 1.11, 1.  , 1.  ]])
     """
     backend, shape = _checked(instances, "instances")
     steps = checked_spacing(spacing, len(shape) - 1)

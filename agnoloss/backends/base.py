@@ -149,7 +149,7 @@ class Backend:
         payload : tuple of arrays, (R, P)
             What the function needs, sorted along.
         function : callable
-            ``function(xp, *sorted_payload)`` to an array (R, P).
+            ``function(xp, dtype, *sorted_payload)`` to an array (R, P) of the errors' dtype.
 
         Returns
         -------
@@ -158,7 +158,7 @@ class Backend:
         """
         xp = self.xp
         order = xp.argsort(errors, axis=-1, descending=True)
-        values = function(xp, *(xp.take_along_axis(part, order, axis=-1) for part in payload))
+        values = function(xp, errors.dtype, *(xp.take_along_axis(part, order, axis=-1) for part in payload))
         return xp.take_along_axis(values, xp.argsort(order, axis=-1), axis=-1)
 
     # --- neighbours -------------------------------------------------------------------------

@@ -10,6 +10,7 @@ from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
+from ..gallery.style import FAINT, INK
 from . import RequestError
 from .training import Run, scores
 
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
     from .outcome import Outcome
     from .scene import Scene
 
-INK, FAINT = "#22303c", "#8a97a3"
 # From Okabe and Ito's colours, which the colour-blind tell apart, too.
 FOUND, MISSED, WRONG = "#009e73", "#e69f00", "#cc3f80"
 LIBRARIES = ("#56b4e9", "#e8743b", "#f5d547", "#5b5bd6", "#22303c")

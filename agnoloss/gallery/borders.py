@@ -70,13 +70,14 @@ def draw_contours(points: int) -> Any:
         "Ragged": ragged,
         "Specks": specks,
     }
-    figure, (panels,) = grid(1, 4, 2.75)
+    figure, (panels,) = grid(1, 4, 2.65)
     for axes, (title, prediction) in zip(panels, predictions.items(), strict=True):
         p = prediction[None].astype(np.float64)
         region = float(active_contour_loss(p, target[None], **BINARY, weight=0.0))
         length = float(active_contour_loss(p, target[None], **BINARY, weight=1.0)) - region
         show_image(axes, prediction, cmap="Greys", vmin=0, vmax=2.2)
         axes.contour(target, [0.5], colors=GREEN, linewidths=1.6)
+        axes.set_anchor("S")
         titled(axes, title, f"regions {region:.3f}, length {length:.3f}")
     return figure
 
@@ -100,7 +101,11 @@ def draw_weights(points: int) -> Any:
         weights = unet_weight_map(cells[None], sigma=sigma)[0]
         image = show_image(axes, weights, cmap="magma_r", vmin=1, vmax=11)
         axes.contour(cells > 0, [0.5], colors=INK, linewidths=0.8)
-        titled(axes, f"Weights, sigma={sigma:g}", {5.0: "large in narrow gaps", 10.0: "the same in wider ones"}[sigma])
+        titled(
+            axes,
+            f"Weights, sigma={sigma:g}",
+            {5.0: "large in narrow gaps", 10.0: "the same in wider ones"}[sigma],
+        )
     bar = figure.colorbar(image, ax=panels[1:], location="right", aspect=22, ticks=[1, 6, 11])
     bar.outline.set_visible(False)
     return figure

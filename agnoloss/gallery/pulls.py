@@ -30,7 +30,6 @@ from .. import (
     value_and_grad,
 )
 from ..losses.boundary import boundary_f1_loss, boundary_loss
-from ..losses.compound import dice_boundary_loss
 from ..losses.contour import active_contour_loss
 from .style import FAINT, INK, ORANGE, grid, show_image, titled
 
@@ -129,13 +128,27 @@ def draw_pulls(panels: Sequence[Panel], with_scene: bool = True) -> Any:
     return figure
 
 
+def dice_boundary_loss(predictions: Any, targets: Any, /, **options: Any) -> Any:
+    """Half generalized Dice, half boundary."""
+    overlap, border = (
+        loss(predictions, targets, **options) for loss in (generalized_dice_loss, boundary_loss)
+    )
+    return 0.5 * overlap + 0.5 * border
+
+
 COSTS = [[1.0, 1.0], [5.0, 1.0]]  # a coin taken for table costs 5
 
 CROSS_ENTROPIES = (
     Panel("Cross entropy", "every wrong pixel pulls alike", cross_entropy_loss, {}),
     Panel("Balanced", "coins, the rarer class, pull harder", balanced_cross_entropy_loss, {}),
     Panel("Top-k, k=0.05", "the worst 5 % of the pixels pull", top_k_cross_entropy_loss, {"k": 0.05}),
-    Panel("Cost-sensitive", "a missed pixel costs 5, a false one 1", cost_sensitive_cross_entropy_loss, {"cost_matrix": COSTS}, True),
+    Panel(
+        "Cost-sensitive",
+        "a missed pixel costs 5, a false one 1",
+        cost_sensitive_cross_entropy_loss,
+        {"cost_matrix": COSTS},
+        True,
+    ),
     Panel("Conservative", "what is right is pulled, too", conservative_loss, {}, True),
 )
 FOCALS = (
@@ -161,7 +174,7 @@ LOVASZ = (
 BORDERS = (
     Panel("Boundary", "far from a coin, it pulls harder", boundary_loss, {}),
     Panel("Boundary F1", "a few pixels along the borders", boundary_f1_loss, {}),
-    Panel("Active contour", "borders are drawn together", active_contour_loss, {"weight": 1.0}),
+    Panel("Active contour", "unsure pixels, and ragged borders", active_contour_loss, {"weight": 1.0}),
 )
 COMPOUNDS = (
     Panel("Dice + cross entropy", "certain mistakes, and borders", dice_cross_entropy_loss, {}),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -90,5 +91,11 @@ def titled(axes: Any, title: str, remark: str) -> None:
 
 
 def save(figure: Any, path: Path, dpi: int) -> None:
-    """Save as a PNG, without the version of matplotlib in it."""
-    figure.savefig(path, dpi=dpi, metadata={"Software": None}, pil_kwargs={"optimize": True})
+    """Save as a PNG of 256 colours: a third of the size, and no eye sees the difference."""
+    from PIL import Image
+
+    buffer = BytesIO()
+    figure.savefig(buffer, format="png", dpi=dpi)
+    image = Image.open(buffer).convert("RGB")
+    image = image.quantize(256, method=Image.Quantize.MEDIANCUT, kmeans=2, dither=Image.Dither.NONE)
+    image.save(path, optimize=True)

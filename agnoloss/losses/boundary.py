@@ -214,7 +214,7 @@ def boundary_f1_loss(
     >>> y = np.asarray([[0, 0, 0, 1, 1, 1, 0, 0, 0]])
     >>> p = np.asarray([[0.0, 0.0, 1.0, 1.0, 1.0, 0.0, 0.0, 0.0, 0.0]])
     >>> print(f"{boundary_f1_loss(p, y, mode='binary', from_logits=False, theta=1):.4f}")
-    0.5000
+    1.0000
     >>> print(f"{boundary_f1_loss(p, y, mode='binary', from_logits=False, theta=3):.4f}")
     0.0000
     """

@@ -75,8 +75,8 @@ def active_contour_loss(
     >>> import numpy as np
     >>> from agnoloss import active_contour_loss
     >>> p, y = np.asarray([[0.0, 0.0, 1.0, 1.0]]), np.asarray([[0, 1, 1, 1]])
-    >>> print(f"{active_contour_loss(p, y, mode='binary', from_logits=False, weight=1):.4f}")  # 1/2 + 1/4
-    0.7500
+    >>> print(f"{active_contour_loss(p, y, mode='binary', from_logits=False, weight=1):.3f}")  # 1/2 + 1/4
+    0.750
     """
     pixels = Pixels(
         predictions, targets, mode=mode, from_logits=from_logits, axis=axis,

@@ -160,13 +160,13 @@ def _hardest(block: Block, k: Fraction) -> tuple[Array, Array]:
     kept = block.backend.in_descending_order(
         xp.reshape(hardness, (1, -1)),
         (xp.reshape(xp.astype(counts, xp.int32), (1, -1)),),
-        partial(_first, k=k, dtype=block.dtype),
+        partial(_first, k=k),
     )
     kept = xp.reshape(kept, hardness.shape) != 0
     return xp.where(kept, loss, 0.0), xp.where(kept, share, 0.0)
 
 
-def _first(xp: Any, counts: Array, k: Fraction, dtype: Any) -> Array:
+def _first(xp: Any, dtype: Any, counts: Array, k: Fraction) -> Array:
     """1 for the first max(1, ceil(k n)) of the n that count, in integers that cannot overflow."""
     a, b = k.numerator, k.denominator
     n = xp.sum(counts, axis=-1, keepdims=True)

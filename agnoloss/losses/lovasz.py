@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import partial
 from typing import Any
 
 from ..backends.base import Array
@@ -152,7 +151,7 @@ def _over_sorted(pixels: Pixels, errors: Array, chosen: Classes) -> Array:
 
     foreground, background = (rows(block.amounts(side)) for side in (true, false))
     differences = pixels.backend.in_descending_order(
-        rows(errors), (foreground, background), partial(jaccard_differences, dtype=pixels.dtype)
+        rows(errors), (foreground, background), jaccard_differences
     )
     shape = (images, classes) if chosen.per_image else (classes,)
     losses = xp.reshape(xp.sum(rows(errors) * differences, axis=-1), shape)
@@ -160,7 +159,7 @@ def _over_sorted(pixels: Pixels, errors: Array, chosen: Classes) -> Array:
     return chosen.reduce(pixels.trusted(losses), totals)
 
 
-def jaccard_differences(xp: Any, foreground: Array, background: Array, dtype: Any) -> Array:
+def jaccard_differences(xp: Any, dtype: Any, foreground: Array, background: Array) -> Array:
     """J_i - J_(i-1) along the sorted pixels of each row, without taking differences.
 
     A foreground pixel of weight w takes w out of the intersection I: the index falls by w / U. A
@@ -171,11 +170,11 @@ def jaccard_differences(xp: Any, foreground: Array, background: Array, dtype: An
     ----------
     xp : namespace
         Of the arrays.
-    foreground, background : array, (R, P)
-        Weight of each pixel on its own side, 0 on the other; integers where all weights are 1, so
-        that the sums are exact.
     dtype : dtype
         Of the result.
+    foreground, background : array, (R, P) or (P,)
+        Weight of each pixel on its own side, 0 on the other; integers where all weights are 1, so
+        that the sums are exact.
     """
     total = xp.sum(foreground, axis=-1, keepdims=True)
     intersection = total - xp.cumulative_sum(foreground, axis=-1)
