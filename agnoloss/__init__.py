@@ -4,14 +4,18 @@ Every loss takes ``(predictions, targets)`` as arrays of NumPy, PyTorch, JAX, Cu
 library that follows the Python array API standard, and computes with that library.
 """
 
+from . import maps
 from .gradients import grad, value_and_grad
+from .losses.boundary import boundary_f1_loss, boundary_loss
 from .losses.compound import combo_loss, dice_cross_entropy_loss, exponential_logarithmic_loss
+from .losses.contour import active_contour_loss
 from .losses.cross_entropy import balanced_cross_entropy_loss, cross_entropy_loss
 from .losses.cross_entropy_variants import (
     conservative_loss,
     cost_sensitive_cross_entropy_loss,
     top_k_cross_entropy_loss,
 )
+from .losses.dice_boundary import dice_boundary_loss
 from .losses.focal import focal_loss, focal_modulation
 from .losses.lovasz import lovasz_hinge_loss, lovasz_softmax_loss
 from .losses.region import dice_loss, jaccard_loss, tversky_loss
@@ -22,12 +26,16 @@ __version__ = "0.1.0"
 
 __all__ = [
     "Counts",
+    "active_contour_loss",
     "balanced_cross_entropy_loss",
+    "boundary_f1_loss",
+    "boundary_loss",
     "combo_loss",
     "confusion",
     "conservative_loss",
     "cost_sensitive_cross_entropy_loss",
     "cross_entropy_loss",
+    "dice_boundary_loss",
     "dice_cross_entropy_loss",
     "dice_loss",
     "dice_score",
@@ -43,6 +51,7 @@ __all__ = [
     "log_cosh_dice_loss",
     "lovasz_hinge_loss",
     "lovasz_softmax_loss",
+    "maps",
     "top_k_cross_entropy_loss",
     "tversky_loss",
     "tversky_score",

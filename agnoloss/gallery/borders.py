@@ -6,9 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from .. import dice_loss
-from ..losses.boundary import boundary_f1_loss, boundary_loss
-from ..losses.contour import active_contour_loss
+from .. import active_contour_loss, boundary_f1_loss, boundary_loss, dice_loss
 from ..maps import signed_distance_map, unet_weight_map
 from .style import BLUE, DASHED, GREEN, INK, PURPLE, RED, grid, shades, show_image, titled
 

@@ -10,11 +10,15 @@ import numpy as np
 from matplotlib.lines import Line2D
 
 from .. import (
+    active_contour_loss,
     balanced_cross_entropy_loss,
+    boundary_f1_loss,
+    boundary_loss,
     combo_loss,
     conservative_loss,
     cost_sensitive_cross_entropy_loss,
     cross_entropy_loss,
+    dice_boundary_loss,
     dice_cross_entropy_loss,
     dice_loss,
     exponential_logarithmic_loss,
@@ -29,8 +33,6 @@ from .. import (
     tversky_loss,
     value_and_grad,
 )
-from ..losses.boundary import boundary_f1_loss, boundary_loss
-from ..losses.contour import active_contour_loss
 from .style import FAINT, INK, ORANGE, grid, show_image, titled
 
 TRUE, PREDICTED = "#33c7a4", ORANGE
@@ -126,14 +128,6 @@ def draw_pulls(panels: Sequence[Panel], with_scene: bool = True) -> Any:
     )
     bar.outline.set_edgecolor(FAINT)
     return figure
-
-
-def dice_boundary_loss(predictions: Any, targets: Any, /, **options: Any) -> Any:
-    """Half generalized Dice, half boundary."""
-    overlap, border = (
-        loss(predictions, targets, **options) for loss in (generalized_dice_loss, boundary_loss)
-    )
-    return 0.5 * overlap + 0.5 * border
 
 
 COSTS = [[1.0, 1.0], [5.0, 1.0]]  # a coin taken for table costs 5

@@ -86,27 +86,37 @@ def boundary_loss(
         ignore_index=ignore_index, pixel_weights=pixel_weights, class_weights=class_weights,
         reduction=reduction, all_reduce=all_reduce,
     )  # fmt: skip
+    layout = checks.Layout(predictions.shape, targets.shape, mode, axis)
+    return border(pixels, layout, classes, distance_maps, spacing)
+
+
+def border(
+    pixels: Pixels,
+    layout: checks.Layout,
+    classes: str | Sequence[int] | None,
+    distance_maps: Array | None,
+    spacing: float | Sequence[float] | None,
+) -> Array:
+    """sum_ic u_i w_c phi_ic p_ic / sum_ic u_i w_c, reduced as `pixels` says."""
     if classes is None:
-        classes = range(1, pixels.num_classes) if mode == "multiclass" else "all"
+        classes = range(1, pixels.num_classes) if pixels.mode == "multiclass" else "all"
     chosen = Classes(pixels, classes, per_image=False)
     if distance_maps is None:
         phi = _distances(pixels, chosen.classes, spacing)
     elif spacing is not None:
         raise ValueError(f"`spacing` has no meaning where `distance_maps` are given; got {spacing!r}.")
     else:
-        layout = checks.Layout(predictions.shape, targets.shape, mode, axis)
-        phi = _given_distances(pixels, predictions.shape, layout, distance_maps)
-    # sum_ic u_i w_c phi_ic p_ic / sum_ic u_i w_c
+        phi = _given_distances(pixels, layout, distance_maps)
     xp, block = pixels.xp, pixels.whole
     terms = phi * block.probs
     sums = (block.sum_pixels(terms), block.sizes(), block.target_counts)
     ((total, size, true),) = pixels.sum(lambda _: sums, whole=True)
     w = chosen.weights(true)
-    if reduction == "none":
+    if pixels.reduction == "none":
         u = 1.0 if block.weights is None else block.class_axis(block.weights)
         return pixels.restore(pixels.trusted(block.column(w) * u * terms))
     total, share = xp.sum(w * total), xp.sum(w * size)
-    return total if reduction == "sum" else divide(xp, total, share)
+    return total if pixels.reduction == "sum" else divide(xp, total, share)
 
 
 def _no_targets(
@@ -139,17 +149,15 @@ def _distances(pixels: Pixels, classes: str | tuple[int, ...], spacing: Any) -> 
     return xp.reshape(phi, pixels.whole.scores.shape)
 
 
-def _given_distances(
-    pixels: Pixels, shape: tuple[int, ...], layout: checks.Layout, distance_maps: Array
-) -> Array:
+def _given_distances(pixels: Pixels, layout: checks.Layout, distance_maps: Array) -> Array:
     """Distance maps that the user made, as (N, C, P), 0 where a pixel does not count."""
     backend, xp, block = pixels.backend, pixels.xp, pixels.whole
     maps = backend.adopt(distance_maps, backend_of(distance_maps, "distance_maps"), "distance_maps")
     if backend.kind(maps) == "other":
         raise TypeError(f"`distance_maps` must be real; got {maps.dtype}.")
-    if tuple(maps.shape) != tuple(shape):
+    if tuple(maps.shape) != layout.shape:
         raise ValueError(
-            f"`distance_maps` must have the shape of `predictions`, {tuple(shape)}; got {tuple(maps.shape)}."
+            f"`distance_maps` must have the shape of `predictions`, {layout.shape}; got {tuple(maps.shape)}."
         )
     phi = layout.flatten(xp, xp.astype(backend.stop_gradient(maps), pixels.dtype))
     return phi if block.valid is None else xp.where(block.class_axis(block.valid), phi, 0.0)

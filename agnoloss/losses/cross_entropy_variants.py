@@ -193,7 +193,7 @@ def conservative_loss(
     reduction: str = "mean",
     all_reduce: Callable[[Array], Array] | None = None,
 ) -> Array:
-    """Reward neither certainty nor error, so that features carry over to another domain.
+    """Pull on certain pixels unlike cross entropy, so that features carry over to another domain.
 
     With p_t the probability of the true class, clipped to [eps, 1 - eps], and a the base::
 

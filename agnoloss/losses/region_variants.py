@@ -35,7 +35,7 @@ def focal_tversky_loss(
     reduction: str = "mean",
     all_reduce: Callable[[Array], Array] | None = None,
 ) -> Array:
-    """Tversky that keeps pulling on a class whose overlap is still poor.
+    """Tversky under a root: it keeps pulling as the overlap becomes good, where Tversky lets go.
 
     For each class, with TI_c the Tversky index of `tversky_loss`::
 
