@@ -123,6 +123,17 @@ def conformance(session: nox.Session) -> None:
 
 
 @nox.session
+def parity(session: nox.Session) -> None:
+    """The rows of docs/parity.md: the newest peers, and the calls that give the same numbers."""
+    if sys.version_info < (3, 11):
+        session.skip("the newest Keras, kornia and JAX need Python 3.11")
+    install(session, extras="[torch,jax]", groups=("parity",))
+    # Its losses need torch alone; what it depends on (torchvision, timm, a model hub) is for its encoders.
+    session.install("--no-deps", CONSTRAINTS, "segmentation-models-pytorch")
+    run_pytest(session, "parity", backend="torch,jax")
+
+
+@nox.session
 def doctest(session: nox.Session) -> None:
     """The examples in docstrings, README and docs."""
     install(session, extras="[demo,jax,torch]", groups=("test", "docs"))

@@ -57,7 +57,7 @@ class Block:
         xp = self.xp
         valid = None
         for label in self.setting.ignored:
-            here = self._raw_targets != label
+            here = ~self.backend.is_label(self._raw_targets, label)
             valid = here if valid is None else valid & here
         if valid is not None and not self.multiclass and not self.setting.dense:
             valid = xp.expand_dims(valid, axis=1)

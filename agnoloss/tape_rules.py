@@ -301,3 +301,15 @@ def cumulative_sum(tape: Any, a: Any, /, *, axis: int | None = None, **kwargs: A
         return xp.flip(xp.cumulative_sum(xp.flip(g, axis=where_), axis=where_), axis=where_)
 
     return tape.note(xp.cumulative_sum(x, axis=axis, **kwargs), (a, back))
+
+
+@_rule
+def take_along_axis(tape: Any, a: Any, indices: Any, /, *, axis: int = -1) -> Any:
+    xp, x, index = tape.inner.xp, tape.plain(a), tape.plain(indices)
+    length = x.shape[axis]
+
+    def back(g: Any) -> Any:  # the standard has no scatter: one sum for each entry of the axis
+        here = (xp.where(index % length == i, g, 0.0) for i in range(length))
+        return xp.concat([xp.sum(part, axis=axis, keepdims=True) for part in here], axis=axis)
+
+    return tape.note(xp.take_along_axis(x, index, axis=axis), (a, back))

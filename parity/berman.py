@@ -28,8 +28,9 @@ def extension(errors, foreground):
 def lovasz_softmax(probas, labels, classes="present", per_image=False, ignore=None):
     """Multiclass, on probabilities (B, C, H, W) and labels (B, H, W)."""
     if per_image:
-        images = [lovasz_softmax(p[None], y[None], classes, False, ignore) for p, y in zip(probas, labels)]
-        return torch.stack(images).mean()
+        images = zip(probas, labels, strict=True)
+        losses = [lovasz_softmax(p[None], y[None], classes, ignore=ignore) for p, y in images]
+        return torch.stack(losses).mean()
     count = probas.shape[1]
     p, y = probas.movedim(1, -1).reshape(-1, count), labels.reshape(-1)
     if ignore is not None:
@@ -40,7 +41,7 @@ def lovasz_softmax(probas, labels, classes="present", per_image=False, ignore=No
         if classes == "present" and not any(foreground):
             continue
         of_class = p[:, c if count > 1 else 0]
-        errors = torch.stack([1 - q if is_c else q for q, is_c in zip(of_class, foreground)])
+        errors = torch.stack([1 - q if is_c else q for q, is_c in zip(of_class, foreground, strict=True)])
         losses.append(extension(errors, foreground))
     return torch.stack(losses).mean()
 
@@ -48,11 +49,11 @@ def lovasz_softmax(probas, labels, classes="present", per_image=False, ignore=No
 def lovasz_hinge(logits, labels, per_image=True, ignore=None):
     """Binary, on scores (B, H, W) and labels (B, H, W)."""
     if per_image:
-        images = [lovasz_hinge(z[None], y[None], False, ignore) for z, y in zip(logits, labels)]
+        images = [lovasz_hinge(z[None], y[None], False, ignore) for z, y in zip(logits, labels, strict=True)]
         return torch.stack(images).mean()
     z, y = logits.reshape(-1), labels.reshape(-1)
     if ignore is not None:
         z, y = z[y != ignore], y[y != ignore]
     foreground = (y == 1).tolist()
-    errors = torch.stack([1 - a if is_c else 1 + a for a, is_c in zip(z, foreground)])
+    errors = torch.stack([1 - a if is_c else 1 + a for a, is_c in zip(z, foreground, strict=True)])
     return extension(errors.clamp(min=0), foreground)

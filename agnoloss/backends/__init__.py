@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from importlib import import_module
 from typing import Any
 
 from ..compat import array_namespace
@@ -14,6 +13,9 @@ __all__ = ["Backend", "backend_of", "is_array", "take_in"]
 _LIBRARIES = {"numpy": "numpy", "torch": "torch", "jax": "jax", "jaxlib": "jax", "cupy": "cupy"}
 
 _BY_TYPE: dict[type, Backend] = {}
+
+# Answered without a look at their classes, which dynamo cannot trace.
+_NO_ARRAYS = frozenset({type(None), bool, int, float, str, tuple, list, dict})
 
 
 def backend_of(array: Any, name: str) -> Backend:
@@ -53,9 +55,9 @@ def take_in(predictions: Any, *others: Any) -> tuple[Any, Backend]:
 def is_array(value: Any) -> bool:
     """Whether a value is an array of some library (not a number, list or string)."""
     kind = type(value)
-    return kind in _BY_TYPE or (
-        not _is_scalar(kind) and (hasattr(kind, "__array_namespace__") or _library(kind) is not None)
-    )
+    if kind in _NO_ARRAYS or _is_scalar(kind):
+        return False
+    return kind in _BY_TYPE or hasattr(kind, "__array_namespace__") or _library(kind) is not None
 
 
 def _is_scalar(kind: type) -> bool:
@@ -81,13 +83,32 @@ def _first_met(array: Any, name: str) -> Backend:
             f"`{name}` must be an array (NumPy, PyTorch, JAX, CuPy or another library that follows "
             f"the array API standard); got {type(array).__name__}."
         )
-    if library is not None:
-        backend: Backend = import_module(f"{__name__}.{library}").BACKEND
-        backend.check_type(array, name)
-    else:
+    if library is None:
         backend = _generic(array_namespace(array))
+    else:
+        backend = _load(library)
+        backend.check_type(array, name)
     _BY_TYPE[type(array)] = backend
     return backend
+
+
+def _load(library: str) -> Backend:
+    """Import a library's backend, by statements: dynamo traces those, and no import_module."""
+    if library == "torch":
+        from . import torch as torch_backend
+
+        return torch_backend.BACKEND
+    if library == "jax":
+        from . import jax as jax_backend
+
+        return jax_backend.BACKEND
+    if library == "cupy":
+        from . import cupy as cupy_backend
+
+        return cupy_backend.BACKEND
+    from . import numpy as numpy_backend
+
+    return numpy_backend.BACKEND
 
 
 def _generic(xp: Any) -> Backend:

@@ -56,14 +56,14 @@ class Backend:
 
         Not ``isdtype``: it raises for the bfloat16 that ml_dtypes gives NumPy.
         """
-        name = str(array.dtype).rpartition(".")[2]
+        name = _name(array.dtype)
         if name.startswith(("float", "bfloat")):
             return "floating"
         return "integer" if name.startswith(("int", "uint", "bool")) else "other"
 
     def is_half(self, array: Array) -> bool:
         """Whether a floating dtype is narrower than float32."""
-        name = str(array.dtype).rpartition(".")[2]
+        name = _name(array.dtype)
         return name.startswith(("float16", "bfloat16", "float8"))
 
     def upcast(self, array: Array) -> Array:
@@ -72,11 +72,15 @@ class Backend:
 
     def labels(self, array: Array) -> Array:
         """Integer or bool labels as signed integers that can be compared with any label."""
-        name = str(array.dtype).rpartition(".")[2]
+        name = _name(array.dtype)
         if name in ("int32", "int64"):
             return array
         wide = self.xp.int64 if name in ("uint32", "uint64") else self.xp.int32
         return self.xp.astype(array, wide)
+
+    def is_label(self, labels: Array, label: int) -> Array:
+        """Where integers or floats are a given label."""
+        return labels == label
 
     def extremes(self, array: Array) -> tuple[float, float] | None:
         """Smallest and largest element where looking costs nothing, otherwise None."""
@@ -137,6 +141,10 @@ class Backend:
         sums = [xp.sum(xp.where(labels == c, values, 0.0), axis=-1) for c in range(classes)]
         return xp.stack(sums, axis=1)
 
+    def cumulative_sum(self, values: Array) -> Array:
+        """Sums up to each entry along the last axis."""
+        return self.xp.cumulative_sum(values, axis=-1)
+
     def in_descending_order(
         self, errors: Array, payload: tuple[Array, ...], function: Callable[..., Array]
     ) -> Array:
@@ -149,7 +157,7 @@ class Backend:
         payload : tuple of arrays, (R, P)
             What the function needs, sorted along.
         function : callable
-            ``function(xp, dtype, *sorted_payload)`` to an array (R, P) of the errors' dtype.
+            ``function(backend, dtype, *sorted_payload)`` to an array (R, P) of the errors' dtype.
 
         Returns
         -------
@@ -158,7 +166,7 @@ class Backend:
         """
         xp = self.xp
         order = xp.argsort(errors, axis=-1, descending=True)
-        values = function(xp, errors.dtype, *(xp.take_along_axis(part, order, axis=-1) for part in payload))
+        values = function(self, errors.dtype, *(xp.take_along_axis(part, order, axis=-1) for part in payload))
         return xp.take_along_axis(values, xp.argsort(order, axis=-1), axis=-1)
 
     # --- neighbours -------------------------------------------------------------------------
@@ -313,3 +321,9 @@ class Backend:
         from ..tape import value_and_grad
 
         return value_and_grad(self, function, argnums, args, kwargs)
+
+
+def _name(dtype: Any) -> str:
+    """``float64`` for any library's way to write it (NumPy's own str of a swapped one is ``>f8``)."""
+    name = getattr(dtype, "name", None)
+    return name if isinstance(name, str) else str(dtype).rpartition(".")[2]

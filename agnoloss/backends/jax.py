@@ -37,6 +37,19 @@ class Jax(Backend):
         """Tell how to make a JAX array."""
         return f"Convert it first, for example with jax.numpy.asarray({name})."
 
+    def labels(self, array: Array) -> Array:
+        """Without 64-bit integers, unsigned ones stop at the largest signed one."""
+        if array.dtype in (jnp.uint32, jnp.uint64) and not jax.config.jax_enable_x64:
+            return jnp.minimum(array, np.iinfo(np.int32).max).astype(jnp.int32)
+        return super().labels(array)
+
+    def is_label(self, labels: Array, label: int) -> Array:
+        """A label that the integers cannot hold stops where they do, see `labels`."""
+        if jnp.issubdtype(labels.dtype, jnp.integer):
+            limits = jnp.iinfo(labels.dtype)
+            label = min(max(label, int(limits.min)), int(limits.max))
+        return labels == label
+
     def extremes(self, array: Array) -> tuple[float, float] | None:
         """Look at concrete arrays in host memory, by a view: jnp.min would be traced under jit."""
         if isinstance(array, jax.core.Tracer) or not array.is_fully_addressable:

@@ -148,7 +148,7 @@ class NumPy(Backend):
         restored = np.empty_like(errors)
         for row, parts, place in zip(errors, zip(*payload, strict=True), restored, strict=True):
             order = _descending(row)
-            place[order] = function(self.xp, errors.dtype, *(part[order] for part in parts))
+            place[order] = function(self, errors.dtype, *(part[order] for part in parts))
         return restored
 
     def distance_transform(self, mask: Array, spacing: tuple[float, ...], dtype: Any) -> Array:

@@ -136,6 +136,10 @@ class Torch(Backend):
         vector = _SumBlocks.apply(predictions, pixels, statistics, blocks)
         return blocks.split(self.xp, vector)
 
+    def cumulative_sum(self, values: Array) -> Array:
+        """torch's own: dynamo warns about the wrapper's look for a namespace."""
+        return torch.cumsum(values, dim=-1)
+
     def in_descending_order(self, errors: Any, payload: Any, function: Any) -> Any:
         """On a CPU as NumPy does, row by row; elsewhere put back by ``scatter``, not a second sort."""
         errors = errors.detach()
@@ -145,7 +149,7 @@ class Torch(Backend):
             arrays = _as_numpy((errors, *payload))
             return torch.from_numpy(NUMPY.in_descending_order(arrays[0], arrays[1:], function))
         order = torch.argsort(errors, dim=-1, descending=True)
-        values = function(self.xp, errors.dtype, *(torch.gather(part, -1, order) for part in payload))
+        values = function(self, errors.dtype, *(torch.gather(part, -1, order) for part in payload))
         return torch.empty_like(values).scatter(-1, order, values).detach()
 
     def over_rows(self, function: neighbours.OfRows, rows: tuple[Array, ...]) -> tuple[Array, ...]:

@@ -9,7 +9,7 @@ from functools import partial
 from typing import Any
 
 from .. import checks
-from ..backends.base import Array
+from ..backends.base import Array, Backend
 from ..block import Block
 from ..docstrings import documented
 from ..pixels import Pixels
@@ -166,12 +166,12 @@ def _hardest(block: Block, k: Fraction) -> tuple[Array, Array]:
     return xp.where(kept, loss, 0.0), xp.where(kept, share, 0.0)
 
 
-def _first(xp: Any, dtype: Any, counts: Array, k: Fraction) -> Array:
+def _first(backend: Backend, dtype: Any, counts: Array, k: Fraction) -> Array:
     """1 for the first max(1, ceil(k n)) of the n that count, in integers that cannot overflow."""
-    a, b = k.numerator, k.denominator
+    xp, a, b = backend.xp, k.numerator, k.denominator
     n = xp.sum(counts, axis=-1, keepdims=True)
     size = a * (n // b) + (a * (n % b) + b - 1) // b
-    first = (xp.cumulative_sum(counts, axis=-1) <= xp.where(size < 1, 1, size)) & (counts > 0)
+    first = (backend.cumulative_sum(counts) <= xp.where(size < 1, 1, size)) & (counts > 0)
     return xp.astype(first, dtype)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from ..backends.base import Array
+from ..backends.base import Array, Backend
 from ..docstrings import documented
 from ..pixels import Pixels
 from ..reductions import Classes
@@ -159,7 +159,7 @@ def _over_sorted(pixels: Pixels, errors: Array, chosen: Classes) -> Array:
     return chosen.reduce(pixels.trusted(losses), totals)
 
 
-def jaccard_differences(xp: Any, dtype: Any, foreground: Array, background: Array) -> Array:
+def jaccard_differences(backend: Backend, dtype: Any, foreground: Array, background: Array) -> Array:
     """J_i - J_(i-1) along the sorted pixels of each row, without taking differences.
 
     A foreground pixel of weight w takes w out of the intersection I: the index falls by w / U. A
@@ -168,7 +168,7 @@ def jaccard_differences(xp: Any, dtype: Any, foreground: Array, background: Arra
 
     Parameters
     ----------
-    xp : namespace
+    backend : Backend
         Of the arrays.
     dtype : dtype
         Of the result.
@@ -176,9 +176,10 @@ def jaccard_differences(xp: Any, dtype: Any, foreground: Array, background: Arra
         Weight of each pixel on its own side, 0 on the other; integers where all weights are 1, so
         that the sums are exact.
     """
+    xp = backend.xp
     total = xp.sum(foreground, axis=-1, keepdims=True)
-    intersection = total - xp.cumulative_sum(foreground, axis=-1)
-    added = xp.cumulative_sum(background, axis=-1)
+    intersection = total - backend.cumulative_sum(foreground)
+    added = backend.cumulative_sum(background)
     union, before = total + added, total + (added - background)
     intersection, union, before, foreground, background = (
         xp.astype(part, dtype) for part in (intersection, union, before, foreground, background)

@@ -81,7 +81,6 @@ def lovasz_hinge_loss(
     ignore_index=None,
     pixel_weights=None,
     class_weights=None,
-    classes="all",
     per_image=True,
     reduction="mean",
 ):
@@ -97,4 +96,4 @@ def lovasz_hinge_loss(
         margin = pixel.scores[c] if inside else -pixel.scores[c]
         return max(1 - margin, 0.0)
 
-    return _lovasz(batch, error, class_weights, classes, per_image, reduction)
+    return _lovasz(batch, error, class_weights, "all", per_image, reduction)

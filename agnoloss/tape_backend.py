@@ -1,0 +1,153 @@
+"""Hooks of the backend layer on boxes: the inner library's own forward, its closed form backward."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from .backends.base import Array, Backend
+from .backends.neighbours import max_along_back
+
+if TYPE_CHECKING:
+    from .tape import Tape
+
+
+class TapeBackend(Backend):
+    """Hooks on boxes: the inner library's own hook forward, its closed form backward."""
+
+    def __init__(self, tape: Tape) -> None:
+        super().__init__(tape.xp, tape.inner.library)
+        self.tape = tape
+        self.inner = tape.inner
+        self.level = tape.level
+
+    def adopt(self, array: Array, other: Backend, name: str) -> Array:
+        """Take what the inner backend takes, as a constant."""
+        if other is self:
+            return array
+        return self.tape.box(self.inner.adopt(array, other, name))
+
+    def conversion_hint(self, name: str) -> str:
+        """Say what the inner library says."""
+        return self.inner.conversion_hint(name)
+
+    def kind(self, array: Array) -> str:
+        """Ask the inner backend."""
+        return self.inner.kind(array.value)
+
+    def is_half(self, array: Array) -> bool:
+        """Ask the inner backend."""
+        return self.inner.is_half(array.value)
+
+    def labels(self, array: Array) -> Array:
+        """Ask the inner backend."""
+        return self.tape.box(self.inner.labels(array.value))
+
+    def extremes(self, array: Array) -> tuple[float, float] | None:
+        """Look where the inner backend looks."""
+        return self.inner.extremes(array.value)
+
+    def constant(self, values: Any, dtype: Any, like: Array) -> Array:
+        """Box the inner backend's constant."""
+        return self.tape.box(self.inner.constant(values, dtype, like.value))
+
+    def arange(self, count: int, like: Array) -> Array:
+        """Box the inner backend's."""
+        return self.tape.box(self.inner.arange(count, like.value))
+
+    def stop_gradient(self, array: Array) -> Array:
+        """Box the value alone, as a constant of this tape and of those around it."""
+        return self.tape.box(self.inner.stop_gradient(array.value))
+
+    def log_softmax(self, logits: Array) -> Array:
+        """d z = g - softmax(z) sum_c g_c."""
+        xp = self.inner.xp
+        value = self.inner.log_softmax(logits.value)
+
+        def back(g: Array) -> Array:
+            return g - xp.exp(value) * xp.sum(g, axis=1, keepdims=True)
+
+        return self.tape.note(value, (logits, back))
+
+    def softmax(self, logits: Array) -> Array:
+        """d z = p (g - sum_c p_c g_c)."""
+        xp = self.inner.xp
+        p = self.inner.softmax(logits.value)
+
+        def back(g: Array) -> Array:
+            return p * (g - xp.sum(p * g, axis=1, keepdims=True))
+
+        return self.tape.note(p, (logits, back))
+
+    def sigmoid(self, logits: Array) -> Array:
+        """d z = g p (1 - p)."""
+        p = self.inner.sigmoid(logits.value)
+        return self.tape.note(p, (logits, lambda g: g * p * (1.0 - p)))
+
+    def log_sigmoid(self, logits: Array) -> Array:
+        """d z = g sigmoid(-z)."""
+        z = logits.value
+        return self.tape.note(self.inner.log_sigmoid(z), (logits, lambda g: g * self.inner.sigmoid(-z)))
+
+    def gather(self, values: Array, labels: Array) -> Array:
+        """Gradient at the pixel's class, zero at the others."""
+        xp, index = self.inner.xp, labels.value
+
+        def back(g: Array) -> Array:
+            classes = xp.reshape(self.inner.arange(values.shape[1], index), (1, -1, 1))
+            here = xp.expand_dims(index, axis=1) == classes
+            return xp.where(here, xp.expand_dims(g, axis=1), 0.0)
+
+        return self.tape.note(self.inner.gather(values.value, index), (values, back))
+
+    def lookup(self, table: Array, labels: Array) -> Array:
+        """Each class gets the sum of its pixels' gradients."""
+        xp, index = self.inner.xp, labels.value
+
+        def back(g: Array) -> Array:
+            return xp.sum(self.inner.class_sums(g, index, table.shape[0]), axis=0)
+
+        return self.tape.note(self.inner.lookup(table.value, index), (table, back))
+
+    def class_sums(self, values: Array, labels: Array, classes: int) -> Array:
+        """Each pixel gets the gradient of its class's sum."""
+        xp, index = self.inner.xp, labels.value
+
+        def back(g: Array) -> Array:
+            return xp.take_along_axis(g, index, axis=1)
+
+        return self.tape.note(self.inner.class_sums(values.value, index, classes), (values, back))
+
+    def sum_blocks(self, pixels: Any, statistics: tuple[Callable[..., Any], ...]) -> list[Any]:
+        """Block by block, where the library can and predictions alone are differentiated."""
+        from .blocks import Blocks, worthwhile
+
+        tape, predictions = self.tape, pixels.predictions
+        others = (pixels.targets, pixels.pixel_weights, pixels.class_weights, statistics)
+        if not (self.inner.writes and worthwhile(pixels)) or tape.any_tracked(others):
+            return super().sum_blocks(pixels, statistics)
+        blocks = Blocks(pixels.on(self.inner, tape.plain), tape.plain(statistics), predictions.tracked)
+        return blocks.split(self.xp, tape.note(blocks.vector(), (predictions, blocks.gradient)))
+
+    def in_descending_order(self, errors: Any, payload: Any, function: Any) -> Any:
+        """Sort the plain arrays: no gradient flows through the result."""
+        inner = self.inner
+        plain = (inner.stop_gradient(part) for part in self.tape.plain((errors, *payload)))
+        errors, *payload = plain
+        return self.tape.box(inner.in_descending_order(errors, tuple(payload), function))
+
+    def distance_transform(self, mask: Array, spacing: tuple[float, ...], dtype: Any) -> Array:
+        """The inner backend's: a mask has no derivative."""
+        return self.tape.box(self.inner.distance_transform(mask.value, spacing, dtype))
+
+    def nearest_two_distances(
+        self, labels: Array, spacing: tuple[float, ...], dtype: Any
+    ) -> tuple[Array, Array]:
+        """The inner backend's: labels have no derivative."""
+        return self.tape.box(self.inner.nearest_two_distances(labels.value, spacing, dtype))
+
+    def max_along(self, values: Array, axis: int, size: int) -> Array:
+        """Each window's gradient goes to the first of its largest values."""
+        xp, x = self.inner.xp, values.value
+        largest = self.inner.max_along(x, axis, size)
+        return self.tape.note(largest, (values, lambda g: max_along_back(xp, x, largest, g, axis, size)))
