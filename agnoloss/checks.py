@@ -33,7 +33,8 @@ def number(name: str, value: Any, low: float = -math.inf, high: float = math.inf
     if not isinstance(value, Real) or isinstance(value, bool):
         raise TypeError(f"`{name}` must be a number; got {value!r}.")
     value = float(value)
-    if not (math.isfinite(value) and low <= value <= high):
+    # comparisons alone: dynamo traces no isfinite of a number that it keeps symbolic
+    if not (-math.inf < value < math.inf and low <= value <= high):
         limits = "finite" if low == -math.inf else f"at least {low}"
         limits = f"from {low} to {high}" if high < math.inf else limits
         raise ValueError(f"`{name}` must be {limits}; got {value}.")
