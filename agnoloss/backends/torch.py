@@ -115,7 +115,6 @@ class Torch(Backend):
         precision, and on other devices by plain composition.
         """
         from ..blocks import Blocks, worthwhile
-        from .numpy import BACKEND as NUMPY
 
         others = _tensors((pixels.targets, pixels.pixel_weights, pixels.class_weights, statistics))
         predictions = pixels.predictions
@@ -129,7 +128,7 @@ class Torch(Backend):
         ):
             return super().sum_blocks(pixels, statistics)
         blocks = Blocks(
-            pixels.on(NUMPY, _as_numpy),
+            pixels.on(_numpy(), _as_numpy),
             _as_numpy(statistics),
             predictions.requires_grad and torch.is_grad_enabled(),
         )
@@ -144,10 +143,8 @@ class Torch(Backend):
         """On a CPU as NumPy does, row by row; elsewhere put back by ``scatter``, not a second sort."""
         errors = errors.detach()
         if all(map(_in_host_memory, (errors, *payload))):
-            from .numpy import BACKEND as NUMPY
-
             arrays = _as_numpy((errors, *payload))
-            return torch.from_numpy(NUMPY.in_descending_order(arrays[0], arrays[1:], function))
+            return torch.from_numpy(_numpy().in_descending_order(arrays[0], arrays[1:], function))
         order = torch.argsort(errors, dim=-1, descending=True)
         values = function(self, errors.dtype, *(torch.gather(part, -1, order) for part in payload))
         return torch.empty_like(values).scatter(-1, order, values).detach()
@@ -223,6 +220,13 @@ def _as_numpy(value: Any) -> Any:
     if isinstance(value, (tuple, list)):
         return type(value)(_as_numpy(part) for part in value)
     return value.detach().numpy() if isinstance(value, Tensor) else value
+
+
+def _numpy() -> Backend:
+    """NumPy's backend, for arrays it can view."""
+    from .numpy import BACKEND as NUMPY
+
+    return NUMPY
 
 
 BACKEND = Torch(namespace("torch"), "torch")
