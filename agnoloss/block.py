@@ -349,7 +349,7 @@ class Block:
         """Weight of all that counts, sum_i u_i: (n, C)."""
         nothing = self.xp.zeros_like(self.target_counts)
         if self.weights is None:
-            return nothing + float(self.predictions.shape[2])
+            return nothing + self.predictions.shape[2]
         return nothing + self.xp.sum(self.class_axis(self.weights), axis=2)
 
     def sum_labels(self, values: Array) -> Array:

@@ -150,8 +150,8 @@ class Layout:
         else:
             self.num_classes = shape[self.axis]
             without = shape[: self.axis] + shape[self.axis + 1 :]
-        self.dense = targets == shape or mode == "binary"
-        if targets not in (shape, without):
+        self.dense = _same(targets, shape) or mode == "binary"
+        if not (_same(targets, shape) or _same(targets, without)):
             guess = _other_axis(shape, targets, self.axis)
             raise ValueError(
                 f"`targets` must have shape {without} for predictions of shape {shape} with "
@@ -167,7 +167,7 @@ class Layout:
             if not shape:
                 raise ValueError("`predictions` must have shape (N, *S); got ().")
             has_axis = inside and len(shape) > 1 and shape[axis] == 1 and len(targets) >= len(shape) - 1
-            if has_axis and targets != shape and len(targets) == len(shape):
+            if has_axis and len(targets) == len(shape) and targets != shape:
                 has_axis = False
             return axis % len(shape) if has_axis else None
         if len(shape) < 2 or not inside:
@@ -183,7 +183,7 @@ class Layout:
 
     def flatten(self, xp: Any, array: Array) -> Array:
         """Bring an array of the predictions' shape to (N, C, P), without a copy where possible."""
-        if self.axis is None or tuple(array.shape) != self.shape:  # no class axis: one class
+        if self.axis is None or not _same(tuple(array.shape), self.shape):  # no class axis: one class
             return xp.reshape(array, (array.shape[0], 1, math.prod(array.shape[1:])))
         batch = 1 if self.axis == 0 else 0
         images = self.shape[batch]
@@ -203,6 +203,11 @@ class Layout:
 def _other_axis(shape: tuple[int, ...], targets: tuple[int, ...], axis: int | None) -> int | None:
     """Find another class axis that would explain the targets' shape."""
     for guess in range(len(shape)):
-        if guess != axis and shape[:guess] + shape[guess + 1 :] == targets:
+        if guess != axis and _same(shape[:guess] + shape[guess + 1 :], targets):
             return guess if guess < len(shape) - 1 else -1
     return None
+
+
+def _same(a: tuple[int, ...], b: tuple[int, ...]) -> bool:
+    """Whether two shapes are equal. Lengths first: torch.export would compare sizes and fix them."""
+    return len(a) == len(b) and a == b

@@ -119,8 +119,8 @@ class Torch(Backend):
         others = _tensors((pixels.targets, pixels.pixel_weights, pixels.class_weights, statistics))
         predictions = pixels.predictions
         if (
-            not worthwhile(pixels)
-            or not all(_in_host_memory(tensor) for tensor in (predictions, *others))
+            not all(_in_host_memory(tensor) for tensor in (predictions, *others))
+            or not worthwhile(pixels)
             or predictions.dtype not in (torch.float32, torch.float64)
             or any(tensor.requires_grad or tensor.dtype == torch.bfloat16 for tensor in others)
             or torch._C._functorch.maybe_current_level() is not None
