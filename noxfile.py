@@ -36,7 +36,7 @@ import agnoloss
 home = pathlib.Path(agnoloss.__file__).resolve().parent
 assert pathlib.Path(sys.prefix).resolve() in home.parents, f"not the installed package: {home}"
 assert importlib.metadata.version("agnoloss") == agnoloss.__version__
-for name in ("LICENSE", "py.typed", "conformance/__main__.py"):
+for name in ("LICENSE", "py.typed", "conformance/__main__.py", "conformance/templates/report.html"):
     assert (home / name).is_file(), f"the wheel lacks {name}"
 predictions, targets = np.zeros((1, 3, 2, 2)), np.asarray([[[0, 1], [2, 1]]])
 value, gradient = agnoloss.value_and_grad(agnoloss.cross_entropy_loss)(predictions, targets)
@@ -120,6 +120,22 @@ def conformance(session: nox.Session) -> None:
         session.skip("its 50-digit oracle, mparray, needs Python 3.11")
     install(session, extras="[torch,jax]")
     session.run("python", "-m", "conformance", *session.posargs)
+
+
+@nox.session(default=False)
+def report(session: nox.Session) -> None:
+    """The page of `python -m conformance --report` in Chromium, which must be installed."""
+    if not CONFORMANCE:
+        session.skip("the suite's 50-digit oracle, mparray, needs Python 3.11")
+    install(session, groups=("test", "browser"))
+    run_pytest(session, "backends_tests/report", backend="numpy")
+
+
+@nox.session(default=False)
+def mutants(session: nox.Session) -> None:
+    """Formulas broken in one place at a time: which do tests let pass? Hours without `--file`."""
+    install(session)
+    session.run("python", "-m", "conformance", "mutate", *session.posargs)
 
 
 @nox.session

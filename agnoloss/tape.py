@@ -10,13 +10,15 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable
 from functools import partial
+from types import ModuleType
 from typing import Any
 
+from . import tape_indexing, tape_reductions, tape_shapes  # noqa: F401 - their rules join RULES
 from .backends import is_array
 from .backends.base import Array, Backend
 from .compat import device
 from .tape_backend import TapeBackend
-from .tape_rules import BINARY_OPERATORS, COMPARISONS, NO_GRADIENT, RULES
+from .tape_rules import BINARY_OPERATORS, COMPARISONS, NO_GRADIENT, REFUSED, RULES, UNARY_OPERATORS
 
 _levels = itertools.count()
 
@@ -50,6 +52,12 @@ class Box:
     def __getitem__(self, key: Any) -> Box:
         return self._agnoloss_tape.xp.getitem(self, key)
 
+    def __setitem__(self, key: Any, value: Any) -> None:
+        raise TypeError(
+            "A value that is being differentiated cannot be written into: make a new array, with `where` "
+            "or `concat`."
+        )
+
     def __repr__(self) -> str:
         return f"Box({self.value!r})"
 
@@ -59,7 +67,8 @@ class Box:
             "plain array: return it from the function instead."
         )
 
-    __bool__ = __float__ = __int__ = __index__ = __len__ = __iter__ = __array__ = _refuse
+    __bool__ = __int__ = __float__ = __complex__ = __index__ = _refuse
+    __len__ = __iter__ = __array__ = __dlpack__ = _refuse
 
 
 def _operator(name: str, swap: bool) -> Callable[[Box, Any], Any]:
@@ -77,39 +86,61 @@ for _symbol, _name in (BINARY_OPERATORS | COMPARISONS).items():
     setattr(Box, f"__{_symbol}__", _operator(_name, swap=False))
     if _symbol in BINARY_OPERATORS:
         setattr(Box, f"__r{_symbol}__", _operator(_name, swap=True))
-for _symbol, _name in {"neg": "negative", "invert": "bitwise_invert", "abs": "abs"}.items():
+for _symbol, _name in UNARY_OPERATORS.items():
     setattr(Box, f"__{_symbol}__", lambda self, name=_name: getattr(self._agnoloss_tape.xp, name)(self))
 
 
 class TapeNamespace:
-    """The array API namespace of boxes."""
+    """The array API namespace of boxes.
+
+    Parameters
+    ----------
+    tape : Tape
+        Which notes what its functions do.
+    extension : str, optional
+        Name of an extension of the standard, as ``linalg``, whose functions are meant.
+    """
 
     __name__ = "agnoloss.tape"
 
-    def __init__(self, tape: Tape) -> None:
+    def __init__(self, tape: Tape, extension: str = "") -> None:
         self._tape = tape
+        self._extension = extension
 
     def __getattr__(self, name: str) -> Any:
-        tape = self._tape
-        if name in RULES:
+        tape, extension = self._tape, self._extension
+        if name in RULES and (not extension or name in _IN_LINALG):
             rule = RULES[name]
 
             def function(*args: Any, **kwargs: Any) -> Any:
+                if tape.nested:  # an array of the library is a constant of the tapes around as well
+                    args, kwargs = tape.known(args), tape.known(kwargs)
                 return rule(tape, *args, **kwargs)
         else:
-            plain = getattr(tape.inner.xp, name)
+            plain = getattr(getattr(tape.inner.xp, extension) if extension else tape.inner.xp, name)
+            if isinstance(plain, (ModuleType, TapeNamespace)) and not extension:
+                return TapeNamespace(tape, name)
             if not callable(plain) or isinstance(plain, type):
                 return plain
-
-            def function(*args: Any, **kwargs: Any) -> Any:
-                if name not in NO_GRADIENT and tape.any_tracked((args, kwargs)):
-                    raise NotImplementedError(
-                        f"The tape has no derivative rule for `{name}`; it knows {', '.join(sorted(RULES))}."
-                    )
-                return tape.box(plain(*tape.plain(args), **tape.plain(kwargs)))
-
+            function = self._constant(name, plain)
         setattr(self, name, function)
         return function
+
+    def _constant(self, name: str, plain: Callable[..., Any]) -> Callable[..., Any]:
+        tape = self._tape
+
+        def function(*args: Any, **kwargs: Any) -> Any:
+            if name not in NO_GRADIENT and tape.any_tracked((args, kwargs)):
+                full = f"{self._extension}.{name}" if self._extension else name
+                why = REFUSED.get(full, "it knows the functions of the standard's main namespace alone")
+                raise NotImplementedError(f"The tape has no derivative rule for `{full}`: {why}.")
+            return tape.box(plain(*tape.plain(args), **tape.plain(kwargs)))
+
+        return function
+
+
+# Functions of the extension linalg that the main namespace has as well.
+_IN_LINALG = frozenset({"matmul", "matrix_transpose", "tensordot", "vecdot"})
 
 
 class Tape:
@@ -117,6 +148,7 @@ class Tape:
 
     def __init__(self, inner: Backend) -> None:
         self.inner = inner
+        self.nested = isinstance(inner, TapeBackend)
         self.level = next(_levels)
         self.xp = TapeNamespace(self)
         self.backend = TapeBackend(self)
@@ -148,6 +180,14 @@ class Tape:
         if isinstance(value, dict):
             return {key: self.plain(part) for key, part in value.items()}
         return value
+
+    def known(self, value: Any) -> Any:
+        """Box the arrays that are not on the tape, also inside tuples, lists and dictionaries."""
+        if isinstance(value, dict):
+            return {key: self.known(part) for key, part in value.items()}
+        if isinstance(value, (tuple, list)):
+            return type(value)(self.known(part) for part in value)
+        return value if getattr(value, "_agnoloss_tape", None) is self else self.box(value)
 
     def any_tracked(self, value: Any) -> bool:
         """Whether a gradient is wanted of any of the values."""

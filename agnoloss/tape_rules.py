@@ -1,7 +1,9 @@
-"""Derivative rules of the tape, one for each function of the array API standard it knows.
+"""Derivative rules of the tape, one for each function of the array API standard that has one.
 
 A rule computes the value with the inner library's function and notes, for each input, how a
-gradient ``g`` of the value becomes its share.
+gradient ``g`` of the value becomes its share. Here are the table and the elementwise functions;
+`tape_indexing`, `tape_shapes` and `tape_reductions` add to it. All are written with the standard's
+functions, so that they nest.
 """
 
 from __future__ import annotations
@@ -10,43 +12,54 @@ import math
 from collections.abc import Callable
 from typing import Any
 
+from .backends import is_array
+
 RULES: dict[str, Callable[..., Any]] = {}
 
 BINARY_OPERATORS = {
     "add": "add", "sub": "subtract", "mul": "multiply", "truediv": "divide", "pow": "pow",
-    "matmul": "matmul", "and": "bitwise_and", "or": "bitwise_or", "xor": "bitwise_xor",
+    "floordiv": "floor_divide", "mod": "remainder", "matmul": "matmul", "and": "bitwise_and",
+    "or": "bitwise_or", "xor": "bitwise_xor", "lshift": "bitwise_left_shift",
+    "rshift": "bitwise_right_shift",
 }  # fmt: skip
 COMPARISONS = {
     "eq": "equal", "ne": "not_equal", "lt": "less", "le": "less_equal", "gt": "greater",
     "ge": "greater_equal",
 }  # fmt: skip
+UNARY_OPERATORS = {"neg": "negative", "pos": "positive", "invert": "bitwise_invert", "abs": "abs"}
 
 # Functions whose derivative is zero or has no meaning: their results are constants.
 NO_GRADIENT = {
     *COMPARISONS.values(), "isnan", "isfinite", "isinf", "isin", "sign", "signbit", "floor", "ceil",
-    "round", "trunc", "argmax", "argmin", "argsort", "searchsorted", "nonzero", "count_nonzero",
-    "all", "any", "logical_and", "logical_or", "logical_not", "logical_xor", "zeros_like",
-    "ones_like", "empty_like", "full_like", "result_type", "can_cast", "isdtype", "finfo", "iinfo",
+    "round", "trunc", "floor_divide", "argmax", "argmin", "argsort", "searchsorted", "nonzero",
+    "count_nonzero", "all", "any", "logical_and", "logical_or", "logical_not", "logical_xor",
+    "bitwise_and", "bitwise_or", "bitwise_xor", "bitwise_invert", "bitwise_left_shift",
+    "bitwise_right_shift", "zeros_like", "ones_like", "empty_like", "result_type", "can_cast",
+    "isdtype", "finfo", "iinfo", "broadcast_shapes",
+    # These take no array that could be differentiated.
+    "arange", "empty", "eye", "ones", "zeros",
 }  # fmt: skip
 
+_VALUES_DECIDE = "the shape of its result depends on values"
+REFUSED = {
+    "unique_all": _VALUES_DECIDE, "unique_counts": _VALUES_DECIDE, "unique_inverse": _VALUES_DECIDE,
+    "unique_values": _VALUES_DECIDE,
+    "imag": "the tape is for real numbers",
+    "nextafter": "it asks for the bits of a number",
+    "from_dlpack": "another library would not note what it does",
+    "full": "its value is a Python number; use `full_like` or `broadcast_to`",
+    "linspace": "its ends are Python numbers",
+}  # fmt: skip
+"""Functions of the standard that the tape refuses to differentiate, and why."""
 
-def _rule(function: Callable[..., Any]) -> Callable[..., Any]:
+
+def rule(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Note a rule under the name of its function; a trailing underscore spares a builtin."""
     RULES[function.__name__.rstrip("_")] = function
     return function
 
 
-def _elementwise(name: str, derivative: Callable[..., Any]) -> None:
-    """Rule of one input: ``derivative(xp, a, value)`` times g."""
-
-    def rule(tape: Any, a: Any, /) -> Any:
-        xp, x = tape.inner.xp, tape.plain(a)
-        value = getattr(xp, name)(x)
-        return tape.note(value, (a, lambda g: g * derivative(xp, x, value)))
-
-    RULES[name] = rule
-
-
-def _unbroadcast(xp: Any, g: Any, shape: tuple[int, ...]) -> Any:
+def unbroadcast(xp: Any, g: Any, shape: tuple[int, ...]) -> Any:
     """Sum a gradient over the axes along which an input of a given shape was repeated."""
     if tuple(g.shape) == tuple(shape):
         return g
@@ -57,259 +70,173 @@ def _unbroadcast(xp: Any, g: Any, shape: tuple[int, ...]) -> Any:
     return xp.sum(g, axis=repeated, keepdims=True) if repeated else g
 
 
-def _two(name: str, of_a: Callable[..., Any], of_b: Callable[..., Any]) -> None:
-    """Rule of two inputs that broadcast: ``of_a(xp, g, a, b, value)``, and the same for b."""
+def _elementwise(name: str, derivative: Callable[..., Any]) -> None:
+    """Rule of one input: ``derivative(xp, a, value)`` times g."""
 
-    def rule(tape: Any, a: Any, b: Any, /) -> Any:
+    def one(tape: Any, a: Any, /) -> Any:
+        xp, x = tape.inner.xp, tape.plain(a)
+        value = getattr(xp, name)(x)
+        return tape.note(value, (a, lambda g: g * derivative(xp, x, value)))
+
+    RULES[name] = one
+
+
+def _two(name: str, of_a: Callable[..., Any], of_b: Callable[..., Any]) -> None:
+    """Rule of two inputs that broadcast: ``of_a(xp, g, a, b, value)``, and the same for b.
+
+    One of a and b may be a Python number.
+    """
+
+    def two(tape: Any, a: Any, b: Any, /) -> Any:
         xp, x, y = tape.inner.xp, tape.plain(a), tape.plain(b)
         value = getattr(xp, name)(x, y)
         return tape.note(
             value,
-            (a, lambda g: _unbroadcast(xp, of_a(xp, g, x, y, value), x.shape)),
-            (b, lambda g: _unbroadcast(xp, of_b(xp, g, x, y, value), y.shape)),
+            (a, lambda g: unbroadcast(xp, of_a(xp, g, x, y, value), x.shape)),
+            (b, lambda g: unbroadcast(xp, of_b(xp, g, x, y, value), y.shape)),
         )
 
-    RULES[name] = rule
+    RULES[name] = two
 
 
-# --- elementwise ------------------------------------------------------------------------------
+# --- of one input -----------------------------------------------------------------------------
 
 _elementwise("negative", lambda xp, a, v: -1.0)
 _elementwise("positive", lambda xp, a, v: 1.0)
+_elementwise("conj", lambda xp, a, v: 1.0)  # of a real number
+_elementwise("real", lambda xp, a, v: 1.0)
+_elementwise("abs", lambda xp, a, v: xp.sign(a))
+_elementwise("square", lambda xp, a, v: 2.0 * a)
+_elementwise("sqrt", lambda xp, a, v: 0.5 / v)
+_elementwise("reciprocal", lambda xp, a, v: -(v * v))
 _elementwise("exp", lambda xp, a, v: v)
 _elementwise("expm1", lambda xp, a, v: v + 1.0)
 _elementwise("log", lambda xp, a, v: 1.0 / a)
 _elementwise("log1p", lambda xp, a, v: 1.0 / (1.0 + a))
-_elementwise("sqrt", lambda xp, a, v: 0.5 / v)
-_elementwise("square", lambda xp, a, v: 2.0 * a)
+_elementwise("log2", lambda xp, a, v: (1.0 / math.log(2.0)) / a)
+_elementwise("log10", lambda xp, a, v: (1.0 / math.log(10.0)) / a)
+_elementwise("sin", lambda xp, a, v: xp.cos(a))
+_elementwise("cos", lambda xp, a, v: -xp.sin(a))
+_elementwise("tan", lambda xp, a, v: 1.0 + v * v)
+_elementwise("asin", lambda xp, a, v: 1.0 / xp.sqrt((1.0 - a) * (1.0 + a)))
+_elementwise("acos", lambda xp, a, v: -1.0 / xp.sqrt((1.0 - a) * (1.0 + a)))
+_elementwise("atan", lambda xp, a, v: 1.0 / (1.0 + a * a))
+_elementwise("sinh", lambda xp, a, v: xp.cosh(a))
+_elementwise("cosh", lambda xp, a, v: xp.sinh(a))
 _elementwise("tanh", lambda xp, a, v: 1.0 - v * v)
-_elementwise("abs", lambda xp, a, v: xp.sign(a))
-_elementwise("reciprocal", lambda xp, a, v: -(v * v))
+_elementwise("asinh", lambda xp, a, v: 1.0 / xp.hypot(a, xp.ones_like(a)))
+_elementwise("acosh", lambda xp, a, v: 1.0 / (xp.sqrt(a - 1.0) * xp.sqrt(a + 1.0)))
+_elementwise("atanh", lambda xp, a, v: 1.0 / ((1.0 - a) * (1.0 + a)))
+
+# --- of two inputs ----------------------------------------------------------------------------
+
+
+def _pow_a(xp: Any, g: Any, a: Any, b: Any, v: Any) -> Any:
+    """g b a^(b-1), which is 0 at b = 0 whatever a is."""
+    if is_array(b):
+        return g * b * a ** (xp.where(b == 0, 1, b) - 1)
+    return g * b * a ** (b - 1) if b != 0 else xp.zeros_like(g)
+
+
+def _pow_b(xp: Any, g: Any, a: Any, b: Any, v: Any) -> Any:
+    """g v log a; 0 for a <= 0."""
+    if is_array(a):
+        return g * v * xp.log(xp.where(a > 0, a, 1.0))
+    return g * v * math.log(a if a > 0 else 1.0)
+
+
+def _larger(xp: Any, g: Any, a: Any, b: Any) -> Any:
+    """g where a > b; at a tie each input gets half, as in PyTorch and JAX."""
+    return xp.where(a > b, g, xp.where(a == b, 0.5 * g, 0.0))
+
+
+def _over(xp: Any, a: Any, v: Any) -> Any:
+    """a / v, and 0 where v is 0."""
+    return xp.where(v == 0, 0.0, a / xp.where(v == 0, 1.0, v))
+
 
 _two("add", lambda xp, g, a, b, v: g, lambda xp, g, a, b, v: g)
 _two("subtract", lambda xp, g, a, b, v: g, lambda xp, g, a, b, v: -g)
 _two("multiply", lambda xp, g, a, b, v: g * b, lambda xp, g, a, b, v: g * a)
 _two("divide", lambda xp, g, a, b, v: g / b, lambda xp, g, a, b, v: -(g * v / b))
-_two(
-    "pow",
-    lambda xp, g, a, b, v: g * b * a ** (b - 1),
-    lambda xp, g, a, b, v: g * v * xp.log(xp.where(a > 0, a, 1.0)),
-)
+_two("pow", _pow_a, _pow_b)
 _two(
     "logaddexp",
     lambda xp, g, a, b, v: g * xp.exp(a - v),
     lambda xp, g, a, b, v: g * xp.exp(b - v),
 )
-# At a tie each input gets half, as in PyTorch and JAX.
+_two("maximum", lambda xp, g, a, b, v: _larger(xp, g, a, b), lambda xp, g, a, b, v: _larger(xp, g, b, a))
+_two("minimum", lambda xp, g, a, b, v: _larger(xp, g, b, a), lambda xp, g, a, b, v: _larger(xp, g, a, b))
 _two(
-    "maximum",
-    lambda xp, g, a, b, v: xp.where(a > b, g, xp.where(a == b, 0.5 * g, 0.0)),
-    lambda xp, g, a, b, v: xp.where(b > a, g, xp.where(a == b, 0.5 * g, 0.0)),
+    "hypot",
+    lambda xp, g, a, b, v: g * _over(xp, a, v),
+    lambda xp, g, a, b, v: g * _over(xp, b, v),
 )
 _two(
-    "minimum",
-    lambda xp, g, a, b, v: xp.where(a < b, g, xp.where(a == b, 0.5 * g, 0.0)),
-    lambda xp, g, a, b, v: xp.where(b < a, g, xp.where(a == b, 0.5 * g, 0.0)),
+    "atan2",
+    lambda xp, g, a, b, v: g * b / (a * a + b * b),
+    lambda xp, g, a, b, v: -(g * a) / (a * a + b * b),
 )
+# |a| with the sign of b: constant in b; at a = 0 the gradient is 0, as that of abs.
+_two(
+    "copysign",
+    lambda xp, g, a, b, v: g * xp.sign(a) * xp.sign(xp.copysign(xp.ones_like(v), b)),
+    lambda xp, g, a, b, v: xp.zeros_like(g),
+)
+# v = a - n b, where the integer n = floor(a / b) is constant.
+_two("remainder", lambda xp, g, a, b, v: g, lambda xp, g, a, b, v: g * xp.round((v - a) / b))
 
 
-@_rule
+@rule
 def where(tape: Any, condition: Any, a: Any, b: Any, /) -> Any:
     xp = tape.inner.xp
     c, x, y = tape.plain((condition, a, b))
     return tape.note(
         xp.where(c, x, y),
-        (a, lambda g: _unbroadcast(xp, xp.where(c, g, 0.0), x.shape)),
-        (b, lambda g: _unbroadcast(xp, xp.where(c, 0.0, g), y.shape)),
+        (a, lambda g: unbroadcast(xp, xp.where(c, g, 0.0), x.shape)),
+        (b, lambda g: unbroadcast(xp, xp.where(c, 0.0, g), y.shape)),
     )
 
 
-@_rule
+@rule
 def clip(tape: Any, a: Any, /, min: Any = None, max: Any = None) -> Any:
-    # At a bound the gradient passes, as in PyTorch.
-    xp, x = tape.inner.xp, tape.plain(a)
-    value = xp.clip(x, min, max)
-    return tape.note(value, (a, lambda g: xp.where(value == x, g, 0.0)))
+    # At a bound the gradient passes to the clipped array, as in PyTorch; outside, to the bound.
+    xp = tape.inner.xp
+    x, low, high = tape.plain((a, min, max))
+    value = xp.clip(x, low, high)
+    return tape.note(
+        value,
+        (a, lambda g: unbroadcast(xp, xp.where(value == x, g, 0.0), x.shape)),
+        (min, lambda g: unbroadcast(xp, xp.where(x < low, g, 0.0), low.shape)),
+        (max, lambda g: unbroadcast(xp, xp.where(x > high, g, 0.0), high.shape)),
+    )
 
 
-@_rule
+# --- copies -----------------------------------------------------------------------------------
+
+
+@rule
 def astype(tape: Any, a: Any, dtype: Any, /, **kwargs: Any) -> Any:
     xp, x = tape.inner.xp, tape.plain(a)
-    return tape.note(xp.astype(x, dtype, **kwargs), (a, lambda g: xp.astype(g, x.dtype)))
+    value = xp.astype(x, dtype, **kwargs)
+    if xp.isdtype(dtype, ("bool", "integral")):
+        return tape.box(value)  # steps have no slope
+    return tape.note(value, (a, lambda g: xp.astype(g, x.dtype)))
 
 
-# --- shape ------------------------------------------------------------------------------------
+@rule
+def asarray(tape: Any, a: Any, /, **kwargs: Any) -> Any:
+    if not tape.any_tracked(a):
+        return tape.box(tape.inner.xp.asarray(tape.plain(a), **kwargs))
+    if isinstance(a, (tuple, list)):
+        raise NotImplementedError("The tape has no derivative rule for `asarray` of a list: use `stack`.")
+    return a if kwargs.get("dtype") is None else astype(tape, a, kwargs["dtype"])
 
 
-def _reshaping(name: str) -> None:
-    def rule(tape: Any, a: Any, /, *args: Any, **kwargs: Any) -> Any:
-        xp, x = tape.inner.xp, tape.plain(a)
-        value = getattr(xp, name)(x, *args, **kwargs)
-        return tape.note(value, (a, lambda g: xp.reshape(g, x.shape)))
-
-    RULES[name] = rule
-
-
-for _name in ("reshape", "expand_dims", "squeeze"):
-    _reshaping(_name)
-
-
-@_rule
-def permute_dims(tape: Any, a: Any, /, axes: tuple[int, ...]) -> Any:
+@rule
+def full_like(tape: Any, a: Any, /, fill_value: Any, **kwargs: Any) -> Any:
     xp = tape.inner.xp
-    back = tuple(sorted(range(len(axes)), key=lambda i: axes[i] % len(axes)))
-    return tape.note(xp.permute_dims(tape.plain(a), axes), (a, lambda g: xp.permute_dims(g, back)))
-
-
-@_rule
-def matrix_transpose(tape: Any, a: Any, /) -> Any:
-    xp = tape.inner.xp
-    return tape.note(xp.matrix_transpose(tape.plain(a)), (a, xp.matrix_transpose))
-
-
-@_rule
-def broadcast_to(tape: Any, a: Any, /, shape: tuple[int, ...]) -> Any:
-    xp, x = tape.inner.xp, tape.plain(a)
-    return tape.note(xp.broadcast_to(x, shape), (a, lambda g: _unbroadcast(xp, g, x.shape)))
-
-
-@_rule
-def flip(tape: Any, a: Any, /, *, axis: Any = None) -> Any:
-    xp = tape.inner.xp
-    return tape.note(xp.flip(tape.plain(a), axis=axis), (a, lambda g: xp.flip(g, axis=axis)))
-
-
-@_rule
-def concat(tape: Any, arrays: Any, /, *, axis: int = 0) -> Any:
-    plain = tape.plain(list(arrays))
-    value = tape.inner.xp.concat(plain, axis=axis)
-    inputs, start = [], 0
-    for box, part in zip(arrays, plain, strict=True):
-        stop = start + part.shape[axis]
-        key = (slice(None),) * (axis % value.ndim) + (slice(start, stop),)
-        inputs.append((box, lambda g, key=(*key, ...): g[key]))
-        start = stop
-    return tape.note(value, *inputs)
-
-
-@_rule
-def stack(tape: Any, arrays: Any, /, *, axis: int = 0) -> Any:
-    return concat(tape, [RULES["expand_dims"](tape, a, axis=axis) for a in arrays], axis=axis)
-
-
-@_rule
-def getitem(tape: Any, a: Any, key: Any) -> Any:
-    """Basic indexing: integers, slices of step 1, None and one ellipsis."""
-    xp, x = tape.inner.xp, tape.plain(a)
-    keys = key if isinstance(key, tuple) else (key,)
-    if tape.any_tracked(a) and not all(
-        k is None or k is ... or isinstance(k, int) or (isinstance(k, slice) and k.step in (None, 1))
-        for k in keys
-    ):
-        raise NotImplementedError("The tape differentiates indexing by integers and plain slices.")
-    value = x[tape.plain(key)]
-
-    def back(g: Any) -> Any:
-        used = sum(k is not None and k is not ... for k in keys)
-        filled: list[Any] = []
-        for k in keys:
-            filled += [slice(None)] * (x.ndim - used) if k is ... else [] if k is None else [k]
-        filled += [slice(None)] * (x.ndim - len(filled))
-        bounds = [
-            (k % n, k % n + 1) if isinstance(k, int) else k.indices(n)[:2]
-            for k, n in zip(filled, x.shape, strict=True)
-        ]
-        g = xp.reshape(g, tuple(max(stop - start, 0) for start, stop in bounds))
-        for axis, (start, stop) in enumerate(bounds):  # the standard has no scatter: pad by zeros
-            for missing, before in ((start, True), (x.shape[axis] - max(start, stop), False)):
-                if missing:
-                    shape = (*g.shape[:axis], missing, *g.shape[axis + 1 :])
-                    zeros = xp.broadcast_to(xp.zeros_like(xp.sum(g)), shape)
-                    g = xp.concat([zeros, g] if before else [g, zeros], axis=axis)
-        return g
-
-    return tape.note(value, (a, back))
-
-
-# --- reductions, products, gathers ------------------------------------------------------------
-
-
-def _kept(axis: Any, shape: tuple[int, ...]) -> tuple[int, ...]:
-    """Shape after a reduction that keeps its axes with length 1."""
-    if axis is None:
-        return (1,) * len(shape)
-    axes = {i % len(shape) for i in (axis if isinstance(axis, tuple) else (axis,))}
-    return tuple(1 if i in axes else n for i, n in enumerate(shape))
-
-
-@_rule
-def sum_(tape: Any, a: Any, /, *, axis: Any = None, keepdims: bool = False, **kwargs: Any) -> Any:
-    xp, x = tape.inner.xp, tape.plain(a)
-    kept = _kept(axis, x.shape)
-
-    def back(g: Any) -> Any:
-        return xp.broadcast_to(xp.reshape(g, kept), x.shape)
-
-    return tape.note(xp.sum(x, axis=axis, keepdims=keepdims, **kwargs), (a, back))
-
-
-@_rule
-def mean(tape: Any, a: Any, /, *, axis: Any = None, keepdims: bool = False) -> Any:
-    count = math.prod(a.shape) // math.prod(_kept(axis, a.shape) or (1,))
-    return sum_(tape, a, axis=axis, keepdims=keepdims) / count
-
-
-def _extreme(name: str) -> None:
-    """Max or min: equal elements share the gradient equally, as in PyTorch's amax and in JAX."""
-
-    def rule(tape: Any, a: Any, /, *, axis: Any = None, keepdims: bool = False) -> Any:
-        xp, x = tape.inner.xp, tape.plain(a)
-        value = getattr(xp, name)(x, axis=axis, keepdims=keepdims)
-        kept = _kept(axis, x.shape)
-
-        def back(g: Any) -> Any:
-            here = xp.astype(x == xp.reshape(value, kept), g.dtype)
-            return here * (xp.reshape(g, kept) / xp.sum(here, axis=axis, keepdims=True))
-
-        return tape.note(value, (a, back))
-
-    RULES[name] = rule
-
-
-_extreme("max")
-_extreme("min")
-
-
-@_rule
-def matmul(tape: Any, a: Any, b: Any, /) -> Any:
-    xp, x, y = tape.inner.xp, tape.plain(a), tape.plain(b)
-    if x.ndim < 2 or y.ndim < 2:
-        raise NotImplementedError("The tape differentiates matmul of arrays with two axes or more.")
-    return tape.note(
-        xp.matmul(x, y),
-        (a, lambda g: _unbroadcast(xp, xp.matmul(g, xp.matrix_transpose(y)), x.shape)),
-        (b, lambda g: _unbroadcast(xp, xp.matmul(xp.matrix_transpose(x), g), y.shape)),
-    )
-
-
-@_rule
-def cumulative_sum(tape: Any, a: Any, /, *, axis: int | None = None, **kwargs: Any) -> Any:
-    xp, x = tape.inner.xp, tape.plain(a)
-    where_ = 0 if axis is None else axis
-
-    def back(g: Any) -> Any:
-        return xp.flip(xp.cumulative_sum(xp.flip(g, axis=where_), axis=where_), axis=where_)
-
-    return tape.note(xp.cumulative_sum(x, axis=axis, **kwargs), (a, back))
-
-
-@_rule
-def take_along_axis(tape: Any, a: Any, indices: Any, /, *, axis: int = -1) -> Any:
-    xp, x, index = tape.inner.xp, tape.plain(a), tape.plain(indices)
-    length = x.shape[axis]
-
-    def back(g: Any) -> Any:  # the standard has no scatter: one sum for each entry of the axis
-        here = (xp.where(index % length == i, g, 0.0) for i in range(length))
-        return xp.concat([xp.sum(part, axis=axis, keepdims=True) for part in here], axis=axis)
-
-    return tape.note(xp.take_along_axis(x, index, axis=axis), (a, back))
+    if not tape.any_tracked(fill_value):
+        return tape.box(xp.full_like(tape.plain(a), tape.plain(fill_value), **kwargs))
+    like = xp.zeros_like(tape.plain(a), **kwargs)
+    return astype(tape, RULES["broadcast_to"](tape, fill_value, like.shape), like.dtype)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -11,6 +13,8 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from . import readme as page
+from .agreement import Result
+from .check import check_named
 from .libraries import COMPARED, DTYPES, LIBRARIES, MissingLibrary, requested
 from .registry import matching
 from .report import show
@@ -30,10 +34,30 @@ def compare(
             show_default=False,
         ),
     ] = "",
-    loss: Annotated[str, typer.Option(help="Comma list of losses or patterns, as 'dice*'.")] = "*",
-    dtype: Annotated[str, typer.Option(help="Comma list of the predictions' dtypes.")] = ",".join(DTYPES),
+    loss: Annotated[
+        str,
+        typer.Option(
+            help="Comma list of losses or patterns, as 'dice*'; or one of yours: package.module:function."
+        ),
+    ] = "*",
+    dtype: Annotated[
+        str,
+        typer.Option(
+            help="Comma list of the predictions' dtypes, each for every case. Default: each case in one "
+            f"of {', '.join(DTYPES)}, in turn.",
+            show_default=False,
+        ),
+    ] = "",
     case: Annotated[str, typer.Option(help="Only cases with this in their name.")] = "",
     jobs: Annotated[int, typer.Option(min=1, help="Processes to share the work.")] = processes(),
+    report: Annotated[
+        Path | None,
+        typer.Option(
+            file_okay=False,
+            help="Folder to write a page (index.html) and its numbers (report.json) into; needs Jinja2.",
+            show_default=False,
+        ),
+    ] = None,
 ) -> None:
     """Compare every loss on every array library with 50-digit arithmetic.
 
@@ -42,19 +66,23 @@ def compare(
     """
     if context.invoked_subcommand is not None:
         return
+    if ":" in loss:
+        return _check(Console(), loss, backend)
     try:
         names = backend or ",".join(name for name in COMPARED if LIBRARIES[name].installed)
         libraries = tuple(library.name for library in requested(names))
         LIBRARIES["mparray"].load()  # the oracle
         matching(loss)
-        dtypes = tuple(dict.fromkeys(word.strip() for word in dtype.split(",")))
+        dtypes = tuple(dict.fromkeys(word.strip() for word in dtype.split(","))) if dtype else DTYPES
         unknown = [word for word in dtypes if word not in DTYPES]
         if unknown:
             raise ValueError(f"Dtypes are a comma list of {', '.join(DTYPES)}; got {', '.join(unknown)}.")
-        request = Request(loss, libraries, dtypes, case)
+        request = Request(loss, libraries, dtypes, case, every_dtype=bool(dtype or case))
         size = request.size()
         if not size:
             raise ValueError(f"No case has {case!r} in its name.")
+        if report is not None:  # before the work, not after it
+            write_report = _report_writer(report)
     except (ValueError, MissingLibrary) as error:
         raise typer.BadParameter(str(error)) from error
     console, started = Console(), time.perf_counter()
@@ -62,10 +90,39 @@ def compare(
     with Progress(*bar, console=console, transient=True) as progress:
         task = progress.add_task("cases", total=size)
         results = run(request, jobs, lambda count: progress.advance(task, count))
-    if not show(console, results, request, time.perf_counter() - started):
+    seconds = time.perf_counter() - started
+    agreed = show(console, results, request, seconds)
+    if report is not None:
+        console.print(f"Report: {write_report(results, request, seconds)}", soft_wrap=True, highlight=False)
+    if not agreed:
         raise typer.Exit(1)
 
 
+def _report_writer(folder: Path) -> Callable[[Sequence[Result], Request, float], Path]:
+    """What will write a report into a folder, if that can be done at all."""
+    try:
+        from .page import about, write
+
+        folder.mkdir(parents=True, exist_ok=True)
+    except ModuleNotFoundError as error:
+        raise ValueError(f"--report needs Jinja2: pip install jinja2 ({error})") from error
+    except OSError as error:
+        raise ValueError(f"--report={folder}: {error.strerror}") from error
+    return lambda results, request, seconds: write(folder, results, about(request, results, seconds))
+
+
+def _check(console: Console, path: str, backend: str) -> None:
+    """Check a loss that is not in the registry against the laws about any loss."""
+    try:
+        checked = check_named(path, backend)
+    except (ValueError, MissingLibrary) as error:
+        raise typer.BadParameter(str(error)) from error
+    except AssertionError as error:
+        console.print(str(error), style="red", soft_wrap=True, markup=False, highlight=False)
+        raise typer.Exit(1) from None
+    for note in (*checked.libraries, *checked.notes):
+        console.print(note, style="dim", soft_wrap=True, markup=False, highlight=False)
+    console.print(f"{path} obeys {', '.join(checked.laws)}.", style="green", soft_wrap=True)
 
 
 @app.command()
@@ -83,6 +140,45 @@ def readme(
             typer.echo(page.table())
     except page.StaleError as error:
         sys.exit(str(error))
+
+
+@app.command()
+def mutate(
+    file: Annotated[
+        list[str] | None,
+        typer.Option(help="File below agnoloss/, or a pattern; again for more. Default: every formula."),
+    ] = None,
+    sample: Annotated[int, typer.Option(min=0, help="How many to try, chosen at random; 0 is all.")] = 0,
+    jobs: Annotated[int, typer.Option(min=1, help="How many to try at a time.")] = processes(),
+    timeout: Annotated[float, typer.Option(help="Seconds for the tests of one.")] = 300.0,
+) -> None:
+    """Break the formulas of a checkout in one place at a time, and list what the tests let pass.
+
+    The exit code is 1 where a survivor is not in conformance/survivors.toml, or an entry of it is stale.
+    """
+    from . import mutate as mutation
+
+    try:
+        found = mutation.chosen(tuple(file or ()), sample)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from error
+    console, survived = Console(), []
+    known = mutation.accepted()
+    bar = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*bar, console=console, transient=True) as progress:
+        task = progress.add_task("mutants", total=len(found))
+        for mutant in mutation.survivors(found, jobs, timeout, lambda: progress.advance(task)):
+            survived.append(mutant)
+            if mutant.name not in known:
+                console.print(f"{mutant.name}  [line {mutant.line}]", markup=False, soft_wrap=True)
+    unknown = [mutant for mutant in survived if mutant.name not in known]
+    stale = mutation.stale(known, found, survived)
+    for name in stale:
+        console.print(f"stale in survivors.toml: {name}", markup=False, soft_wrap=True)
+    caught, fine = len(found) - len(survived), len(survived) - len(unknown)
+    console.print(f"{len(found)} mutants, {caught} caught, {fine} accepted, {len(unknown)} survived")
+    if unknown or stale:
+        raise typer.Exit(1)
 
 
 if __name__ == "__main__":

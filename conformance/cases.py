@@ -18,6 +18,9 @@ WORDS = ("mode", "targets", "space", "precision", "scale", "channel", "ignored")
 COMBINATIONS = 6
 """How many mixtures of options are tried for each loss and mode."""
 
+ROOMY = (4, 5)
+"""Shape of an image where pixels have neighbours."""
+
 NEVER_MIXED = ("scale", "space")
 """Scores that leave other options nothing to do; shapes, for each of which JAX compiles anew."""
 
@@ -108,9 +111,7 @@ class Case:
             return value.astype(dtype) if floating else value
 
         options = {key: cast(value) for key, value in self.options.items()}
-        return replace(
-            self, predictions=cast(self.predictions), targets=cast(self.targets), options=options
-        )
+        return replace(self, predictions=cast(self.predictions), targets=cast(self.targets), options=options)
 
 
 def cases_of(entry: Entry) -> list[Case]:
@@ -124,8 +125,8 @@ def cases_of(entry: Entry) -> list[Case]:
 
 def make_case(entry: Entry, mode: str, setting: dict[str, Any]) -> Case:
     """Make the arrays and keyword arguments that a setting describes."""
-    name = f"{mode}: {', '.join(f'{key}={value!r}' for key, value in setting.items()) or 'defaults'}"
-    arrays = Arrays(mode, setting, name)
+    name = f"{mode}: {', '.join(f'{key}={value}' for key, value in setting.items()) or 'defaults'}"
+    arrays = Arrays(mode, ({"space": ROOMY} if entry.neighbours else {}) | setting, name)
     options = {key: value for key, value in setting.items() if key not in WORDS}
     if "pixel_weights" in options:
         options["pixel_weights"] = arrays.pixel_weights(options["pixel_weights"])
@@ -133,7 +134,9 @@ def make_case(entry: Entry, mode: str, setting: dict[str, Any]) -> Case:
         if isinstance(value, str) and value.startswith("per class"):
             options[key] = arrays.per_class(value)
     exact = setting.get("precision") != "full"
-    return Case(name, entry, arrays.predictions, arrays.targets, {"mode": mode, **options}, exact)
+    return Case(
+        name, entry, arrays.predictions, arrays.targets, {"mode": mode, **entry.required, **options}, exact
+    )
 
 
 def _alone(entry: Entry, mode: str) -> Iterator[dict[str, Any]]:
@@ -144,17 +147,16 @@ def _alone(entry: Entry, mode: str) -> Iterator[dict[str, Any]]:
     for setting in (*INPUTS, *OPTIONS, *reductions, *entry.options):
         modes = setting.get("mode", (mode,))
         setting = {key: value for key, value in setting.items() if key != "mode"}
-        known = all(key in WORDS or entry.takes(key) for key in setting)
-        if known and mode in modes and _possible(mode, setting):
+        known = all((key in WORDS or entry.takes(key)) and key not in entry.leaves_out for key in setting)
+        flat = entry.neighbours and setting.get("space") == ()
+        if known and mode in modes and _possible(mode, setting) and not flat:
             yield setting
 
 
 def _together(entry: Entry, mode: str) -> Iterator[dict[str, Any]]:
     """Mixtures of three to five settings, the same in every run."""
     rng = np.random.default_rng(crc32(f"{entry.name} {mode}".encode()))
-    alone = [
-        setting for setting in _alone(entry, mode) if setting and not setting.keys() & set(NEVER_MIXED)
-    ]
+    alone = [setting for setting in _alone(entry, mode) if setting and not setting.keys() & set(NEVER_MIXED)]
     found = 0
     while found < COMBINATIONS:
         picked = rng.choice(len(alone), size=rng.integers(3, 6), replace=False)

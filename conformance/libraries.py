@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib import import_module
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -59,9 +60,8 @@ class Library:
         try:
             self.xp = import_module(self.module)
         except ImportError as error:
-            raise MissingLibrary(
-                f"{self.name} was asked for and cannot be imported ({error}). Install it, or leave it out."
-            ) from error
+            why = f"cannot be imported ({error}). Install it, or leave it out."
+            raise MissingLibrary(f"{self.name} was asked for and {why}") from error
         return self.xp
 
     @property
@@ -207,17 +207,10 @@ class CuPy(Library):
         """Whether it is CuPy's."""
         return type(array) is self.xp.ndarray
 
-    @property
-    def emulated(self) -> bool:
-        """Whether the device is a CPU that runs CUDA's source (cupy-cpuemu)."""
-        return "cpuemu" in self._device_name()
-
-    def _device_name(self) -> str:
-        return str(self.xp.cuda.runtime.getDeviceProperties(self.place.id)["name"].decode())
-
     def version(self) -> str:
-        """Say what it ran on, and how many devices there were."""
-        where = "CuPy on emulated CUDA" if self.emulated else f"CuPy on {self._device_name()}"
+        """Say what it ran on: a GPU, or a CPU that runs CUDA's source (cupy-cpuemu)."""
+        name = self.xp.cuda.runtime.getDeviceProperties(self.place.id)["name"].decode()
+        where = "CuPy on emulated CUDA" if "cpuemu" in name else f"CuPy on {name}"
         return f"{where}, {self.xp.__version__}, device {self.place.id + 1} of {self.place.id + 1}"
 
 
@@ -271,8 +264,6 @@ class MPArray(Library):
 
     def version(self) -> str:
         """Say how many digits."""
-        from importlib.metadata import version
-
         return f"mparray {version('mparray')}, {ORACLE_DIGITS} digits"
 
 

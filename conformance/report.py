@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from rich import box
 from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
@@ -44,7 +45,7 @@ class Cell:
         if self.failed:
             return Text(f"{self.failed} of {self.cases} wrong", style="bold red")
         style = "green" if self.worst <= 0.5 else "yellow"
-        return Text(f"{self.value:.1f} / {self.gradient:.1f}", style=style)
+        return Text(f"{self.value:.1f}/{self.gradient:.1f}", style=style)
 
 
 def table(results: Sequence[Result], request: Request) -> Table:
@@ -56,14 +57,15 @@ def table(results: Sequence[Result], request: Request) -> Table:
     libraries = [*request.libraries]
     libraries += [name for name in LIBRARIES if name not in libraries and any(n == name for _, n in cells)]
     grid = Table(
-        title="Worst error in ulp: value / gradient",
+        title="Worst error in ulp: value/gradient",
+        box=box.SIMPLE_HEAD,
         caption=f"{len(results)} comparisons with 50-digit arithmetic; {', '.join(request.dtypes)}",
     )
-    grid.add_column("loss")
+    grid.add_column("loss", no_wrap=True)
     for name in libraries:
         grid.add_column(LIBRARIES[name].title, justify="right")
     for loss in losses:
-        grid.add_row(loss, *(cells[loss, name].text() for name in libraries))
+        grid.add_row(loss.removesuffix("_loss"), *(cells[loss, name].text() for name in libraries))
     return grid
 
 

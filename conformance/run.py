@@ -10,6 +10,7 @@ from concurrent.futures import ProcessPoolExecutor, as_completed
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
+from zlib import crc32
 
 from .agreement import Result, compare
 from .cases import Case, cases_of
@@ -31,13 +32,23 @@ class Request:
     libraries, dtypes : tuple of str
         Names.
     case : str
-        Part of the name of a case; empty for all.
+        Name of a case, or part of names; empty for all.
+    every_dtype : bool
+        Whether each case is compared in every dtype; otherwise each in one of them, in turn.
     """
 
     losses: str
     libraries: tuple[str, ...]
     dtypes: tuple[str, ...]
     case: str = ""
+    every_dtype: bool = False
+
+    def dtypes_of(self, case: Case) -> tuple[str, ...]:
+        """What to compare a case in."""
+        if self.every_dtype:
+            return self.dtypes
+        turn = crc32(f"{case.entry.name} {case.name}".encode())
+        return (self.dtypes[turn % len(self.dtypes)],)
 
     def parts(self) -> list[tuple[Entry, str]]:
         """Losses in each of their modes, those of one mode together: JAX compiles by shape."""
@@ -46,7 +57,9 @@ class Request:
 
     def cases(self, entry: Entry, mode: str) -> list[Case]:
         """Cases of a loss in a mode."""
-        return [case for case in cases_of(entry) if case.name.startswith(mode) and self.case in case.name]
+        cases = [case for case in cases_of(entry) if case.name.startswith(f"{mode}:")]
+        exactly = [case for case in cases if case.name == self.case]
+        return exactly or [case for case in cases if self.case in case.name]
 
     def size(self) -> int:
         """How many cases there are in all."""
@@ -56,7 +69,7 @@ class Request:
 def examine(case: Case, request: Request, truths: Truths) -> Iterator[Result]:
     """Compare one case on every library in every dtype; the libraries are active."""
     name = case.entry.name
-    for dtype in request.dtypes:
+    for dtype in request.dtypes_of(case):
         try:
             exact = truths.of(case, dtype)
         except Exception as error:  # a loss may fail in any way; the run goes on
@@ -121,7 +134,14 @@ def examine_part(request: Request, entry: Entry, mode: str, advance: Advance) ->
 
 def _part_by_name(request: Request, name: str, mode: str) -> list[Result]:
     (entry,) = matching(name)
-    return examine_part(request, entry, mode, lambda count: None)
+    return examine_part(request, entry, mode, _stop_if_orphaned)
+
+
+def _stop_if_orphaned(count: int) -> None:
+    """End a worker whose run was killed: it would go on with what it was given."""
+    parent = multiprocessing.parent_process()
+    if parent is not None and not parent.is_alive():
+        os._exit(1)
 
 
 def _alone_on_a_core() -> None:

@@ -8,8 +8,7 @@ import pytest
 
 from agnoloss import cross_entropy_loss, dice_loss, focal_loss, focal_modulation, grad, value_and_grad
 
-from .losses import LOSSES, mode_of
-from .registry import ENTRIES
+from .losses import LOSSES, REDUCTIONS, mode_of
 
 losses = pytest.mark.parametrize("loss", LOSSES.values(), ids=LOSSES)
 
@@ -153,10 +152,12 @@ def test_a_value_that_does_not_depend_on_the_argument(backend):
     np.testing.assert_array_equal(backend.numpy(gradient), np.zeros_like(Z))
 
 
-@pytest.mark.parametrize("loss", [entry.function for entry in ENTRIES if "none" in entry.reductions])
+@pytest.mark.parametrize("loss", [loss for loss in LOSSES.values() if "none" in REDUCTIONS[loss]])
 def test_a_value_of_many_numbers_has_no_gradient(backend, loss):
     z, y = backend.array(Z), backend.array(Y if mode_of(loss) == "multiclass" else ONE_HOT)
-    with pytest.raises(ValueError, match=r'one number \(shape \(\)\).*got \(.*\)\. `reduction="none"`'):
+    if loss.__name__ == "generalized_dice_loss":
+        return  # one ratio for all classes
+    with pytest.raises(ValueError, match=r'one number .*got shape \(\d.*\)\. `reduction="none"`'):
         value_and_grad(loss)(z, y, mode=mode_of(loss), reduction="none")
 
 

@@ -20,6 +20,8 @@ from agnoloss import (
 
 from .losses import LOSSES, MULTICLASS, mode_of, takes
 
+# Class weights replace the formula's own there, and its mean is a plain one over pixels.
+WEIGHS_CLASSES_ITSELF = ("exponential_logarithmic_loss",)
 REGION = [dice_loss, jaccard_loss, tversky_loss]
 
 losses = pytest.mark.parametrize("loss", LOSSES.values(), ids=LOSSES)
@@ -181,6 +183,8 @@ def test_nan_that_counts_is_not_hidden(backend, loss):
 )
 @pytest.mark.parametrize("reduction", ["mean", "sum"])
 def test_an_option_that_hits_nothing(backend, loss, options, reduction):
+    if "class_weights" in options and loss.__name__ in WEIGHS_CLASSES_ITSELF:
+        return
     mode = mode_of(loss)
     y = Y if mode == "multiclass" else (Y[:, None] == np.arange(3)[:, None, None]).astype(int)
     plain = evaluate(backend, loss, Z, y, mode=mode, reduction=reduction)
@@ -190,6 +194,8 @@ def test_an_option_that_hits_nothing(backend, loss, options, reduction):
 @losses
 @pytest.mark.parametrize("name", ["pixel_weights", "class_weights"])
 def test_doubled_weights_change_no_mean(backend, loss, name):
+    if name == "class_weights" and loss.__name__ in WEIGHS_CLASSES_ITSELF:
+        return
     mode = mode_of(loss)
     y = Y if mode == "multiclass" else (Y[:, None] == np.arange(3)[:, None, None]).astype(int)
     weights = RNG.uniform(0.5, 2, (2, 4, 5) if name == "pixel_weights" else 3)

@@ -5,7 +5,7 @@ functions compute what is expected is for the conformance suite to say, on a GPU
 """
 
 import inspect
-from functools import cache, cached_property
+from functools import cache
 
 import array_api_compat.cupy as compat_cupy
 import array_api_compat.numpy as compat_numpy
@@ -16,8 +16,6 @@ import agnoloss
 from agnoloss.backends.cupy import BACKEND as CUPY
 from conformance.cases import cases_of
 from conformance.registry import ENTRIES
-
-METHODS = {"__init__", "__getattr__"}
 
 
 class Noting:

@@ -1,6 +1,9 @@
 """PyTorch: torch.compile in one graph, export, fake and meta tensors, which have no data to look at."""
 
+import subprocess
+import sys
 from itertools import pairwise
+from pathlib import Path
 
 import pytest
 import torch
@@ -11,6 +14,7 @@ import agnoloss
 from agnoloss import cross_entropy_loss, dice_loss, value_and_grad
 from conformance.losses import LOSSES, MULTICLASS, mode_of, takes
 
+ROOT = Path(__file__).parents[2]
 losses = pytest.mark.parametrize("loss", LOSSES.values(), ids=LOSSES)
 # The compiler's own: it imports and calls what torch has deprecated.
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:torch")
@@ -19,6 +23,23 @@ pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:torch")
 @pytest.fixture(autouse=True)
 def _fresh():
     torch._dynamo.reset()
+    dice_loss(torch.zeros(1, 2), torch.zeros(1, dtype=torch.int64))  # the first call of all has its own test
+
+
+FIRST_CALL = """
+import torch, agnoloss
+logits, labels = torch.zeros(2, 3, 4), torch.zeros(2, 4, dtype=torch.int64)
+value = torch.compile(agnoloss.cross_entropy_loss, fullgraph=True, backend="eager")(logits, labels)
+assert abs(value.item() - 1.0986123) < 1e-6
+"""
+
+
+def test_the_first_call_of_all_may_be_compiled():
+    """In a new process, where agnoloss has not met a tensor yet."""
+    done = subprocess.run(
+        [sys.executable, "-c", FIRST_CALL], cwd=ROOT, capture_output=True, text=True, timeout=300
+    )
+    assert done.returncode == 0, done.stderr
 
 
 def inputs(loss, size=(2, 3, 4, 5), dtype=torch.float64):

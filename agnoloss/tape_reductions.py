@@ -1,0 +1,197 @@
+"""Derivative rules of the tape for reductions, cumulative functions, sorting and matrix products."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+from .tape_indexing import inverse
+from .tape_rules import RULES, rule, unbroadcast
+
+# --- reductions -------------------------------------------------------------------------------
+
+
+def _kept(axis: Any, shape: tuple[int, ...]) -> tuple[int, ...]:
+    """Shape after a reduction that keeps its axes with length 1."""
+    if axis is None:
+        return (1,) * len(shape)
+    axes = {i % len(shape) for i in (axis if isinstance(axis, tuple) else (axis,))}
+    return tuple(1 if i in axes else n for i, n in enumerate(shape))
+
+
+def _reduction(name: str, derivative: Callable[..., Any]) -> None:
+    """Rule of a reduction: ``derivative(xp, x, value, axis, count, **options)`` times g.
+
+    `value` has its axes kept; `count` is how many entries went into each value.
+    """
+
+    def reduced(tape: Any, a: Any, /, *, axis: Any = None, keepdims: bool = False, **options: Any) -> Any:
+        xp, x = tape.inner.xp, tape.plain(a)
+        kept = _kept(axis, x.shape)
+        count = math.prod(n for n, k in zip(x.shape, kept, strict=True) if k == 1)
+        value = getattr(xp, name)(x, axis=axis, keepdims=keepdims, **options)
+
+        def back(g: Any) -> Any:
+            slope = derivative(xp, x, xp.reshape(value, kept), axis, count, **options)
+            g = xp.reshape(g, kept)
+            return xp.broadcast_to(g if slope is None else g * slope, x.shape)
+
+        return tape.note(value, (a, back))
+
+    RULES[name] = reduced
+
+
+def _extreme(xp: Any, x: Any, v: Any, axis: Any, count: int) -> Any:
+    """Equal elements share the gradient equally, as in PyTorch's amax and in JAX."""
+    here = xp.astype(x == v, x.dtype)
+    return here / xp.sum(here, axis=axis, keepdims=True)
+
+
+def _of_var(xp: Any, x: Any, v: Any, axis: Any, count: int, correction: float = 0.0) -> Any:
+    """2 (x - mean) / (count - correction)."""
+    return (x - xp.mean(x, axis=axis, keepdims=True)) * 2.0 / (count - correction)
+
+
+def _of_std(xp: Any, x: Any, v: Any, axis: Any, count: int, correction: float = 0.0) -> Any:
+    """Half of the variance's over the deviation; 0 where that is 0."""
+    slope = _of_var(xp, x, v, axis, count, correction) * 0.5
+    return xp.where(v == 0, 0.0, slope / xp.where(v == 0, 1.0, v))
+
+
+def _of_prod(xp: Any, x: Any, v: Any, axis: Any, count: int, dtype: Any = None) -> Any:
+    """Product of the others: of those before times of those after, which zeros do not spoil."""
+    kept = _kept(axis, x.shape)
+    reduced = axis if isinstance(axis, tuple) else tuple(range(x.ndim)) if axis is None else (axis,)
+    last = tuple(sorted(i % x.ndim for i in reduced))
+    order = (*(i for i in range(x.ndim) if i not in last), *last)
+    moved = xp.permute_dims(x, order)
+    rows = xp.reshape(moved, (math.prod(kept), count))
+    others = xp.reshape(_before(xp, rows) * xp.flip(_before(xp, xp.flip(rows, axis=1)), axis=1), moved.shape)
+    return xp.permute_dims(others, inverse(order))
+
+
+def _before(xp: Any, rows: Any) -> Any:
+    """Product of the entries before each in its row (R, n)."""
+    return xp.concat([xp.ones_like(rows[:, :1]), xp.cumulative_prod(rows[:, :-1], axis=1)], axis=1)
+
+
+_reduction("sum", lambda xp, x, v, axis, count, dtype=None: None)
+_reduction("mean", lambda xp, x, v, axis, count: 1.0 / count)
+_reduction("prod", _of_prod)
+_reduction("max", _extreme)
+_reduction("min", _extreme)
+_reduction("var", _of_var)
+_reduction("std", _of_std)
+
+# --- cumulative functions, sorting ------------------------------------------------------------
+
+
+def _without_initial(g: Any, axis: int, include_initial: bool) -> Any:
+    return g[(slice(None),) * axis + (slice(1, None), ...)] if include_initial else g
+
+
+@rule
+def cumulative_sum(
+    tape: Any, a: Any, /, *, axis: int | None = None, include_initial: bool = False, **kwargs: Any
+) -> Any:
+    xp, x = tape.inner.xp, tape.plain(a)
+    place = (axis or 0) % x.ndim
+
+    def back(g: Any) -> Any:
+        g = xp.flip(_without_initial(g, place, include_initial), axis=place)
+        return xp.flip(xp.cumulative_sum(g, axis=place), axis=place)
+
+    options = {"include_initial": True, **kwargs} if include_initial else kwargs
+    return tape.note(xp.cumulative_sum(x, axis=axis, **options), (a, back))
+
+
+@rule
+def cumulative_prod(
+    tape: Any, a: Any, /, *, axis: int | None = None, include_initial: bool = False, **kwargs: Any
+) -> Any:
+    """Share of x_i: (product of those before) h_i, with h_i = g_i + x_(i+1) h_(i+1)."""
+    xp, x = tape.inner.xp, tape.plain(a)
+    place = (axis or 0) % x.ndim
+
+    def entries(array: Any) -> list[Any]:
+        return [array[(slice(None),) * place + (slice(i, i + 1), ...)] for i in range(x.shape[place])]
+
+    def back(g: Any) -> Any:
+        terms = entries(_without_initial(g, place, include_initial))
+        if not terms:
+            return xp.zeros_like(x)
+        factors = entries(x)
+        for i in range(len(terms) - 2, -1, -1):
+            terms[i] = terms[i] + factors[i + 1] * terms[i + 1]
+        before = xp.ones_like(terms[0])
+        for i, factor in enumerate(factors):
+            terms[i] = terms[i] * before
+            before = before * factor
+        return xp.concat(terms, axis=place)
+
+    options = {"include_initial": True, **kwargs} if include_initial else kwargs
+    return tape.note(xp.cumulative_prod(x, axis=axis, **options), (a, back))
+
+
+@rule
+def sort(tape: Any, a: Any, /, *, axis: int = -1, descending: bool = False, stable: bool = True) -> Any:
+    xp, x = tape.inner.xp, tape.plain(a)
+
+    def back(g: Any) -> Any:
+        order = xp.argsort(x, axis=axis, descending=descending, stable=stable)
+        return xp.take_along_axis(g, xp.argsort(order, axis=axis), axis=axis)
+
+    return tape.note(xp.sort(x, axis=axis, descending=descending, stable=stable), (a, back))
+
+
+# --- products of matrices and vectors ---------------------------------------------------------
+
+
+@rule
+def matmul(tape: Any, a: Any, b: Any, /) -> Any:
+    xp, x, y = tape.inner.xp, tape.plain(a), tape.plain(b)
+    left = x if x.ndim > 1 else xp.expand_dims(x, axis=0)
+    right = y if y.ndim > 1 else xp.expand_dims(y, axis=1)
+
+    def whole(g: Any) -> Any:
+        """Gradient with the axes that vectors lost."""
+        g = g if x.ndim > 1 else xp.expand_dims(g, axis=max(y.ndim, 2) - 2)
+        return g if y.ndim > 1 else xp.expand_dims(g, axis=-1)
+
+    def of_a(g: Any) -> Any:
+        share = unbroadcast(xp, xp.matmul(whole(g), xp.matrix_transpose(right)), left.shape)
+        return xp.reshape(share, x.shape)
+
+    def of_b(g: Any) -> Any:
+        share = unbroadcast(xp, xp.matmul(xp.matrix_transpose(left), whole(g)), right.shape)
+        return xp.reshape(share, y.shape)
+
+    return tape.note(xp.matmul(x, y), (a, of_a), (b, of_b))
+
+
+@rule
+def vecdot(tape: Any, a: Any, b: Any, /, *, axis: int = -1) -> Any:
+    xp, x, y = tape.inner.xp, tape.plain(a), tape.plain(b)
+    place = axis if axis < 0 else axis - max(x.ndim, y.ndim)
+    return tape.note(
+        xp.vecdot(x, y, axis=axis),
+        (a, lambda g: unbroadcast(xp, xp.expand_dims(g, axis=place) * y, x.shape)),
+        (b, lambda g: unbroadcast(xp, xp.expand_dims(g, axis=place) * x, y.shape)),
+    )
+
+
+@rule
+def tensordot(tape: Any, a: Any, b: Any, /, *, axes: Any = 2) -> Any:
+    """One product of matrices: free axes of a, axes in common, free axes of b."""
+    if isinstance(axes, int):
+        axes = tuple(range(a.ndim - axes, a.ndim)), tuple(range(axes))
+    of_a, of_b = (tuple(i % array.ndim for i in part) for array, part in zip((a, b), axes, strict=True))
+    free_a = tuple(i for i in range(a.ndim) if i not in of_a)
+    free_b = tuple(i for i in range(b.ndim) if i not in of_b)
+    common = math.prod(a.shape[i] for i in of_a)
+    rows, columns = tuple(a.shape[i] for i in free_a), tuple(b.shape[i] for i in free_b)
+    reshape, permute = RULES["reshape"], RULES["permute_dims"]
+    left = reshape(tape, permute(tape, a, (*free_a, *of_a)), (math.prod(rows), common))
+    right = reshape(tape, permute(tape, b, (*of_b, *free_b)), (common, math.prod(columns)))
+    return reshape(tape, matmul(tape, left, right), (*rows, *columns))

@@ -1,0 +1,168 @@
+"""Derivative rules of the tape for shapes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .tape_indexing import getitem, inverse, scattered
+from .tape_rules import RULES, rule, unbroadcast
+
+# --- one array in, one array out --------------------------------------------------------------
+
+
+def _reshaping(name: str) -> None:
+    def reshaped(tape: Any, a: Any, /, *args: Any, **kwargs: Any) -> Any:
+        xp, x = tape.inner.xp, tape.plain(a)
+        value = getattr(xp, name)(x, *args, **kwargs)
+        return tape.note(value, (a, lambda g: xp.reshape(g, x.shape)))
+
+    RULES[name] = reshaped
+
+
+for _name in ("reshape", "expand_dims", "squeeze"):
+    _reshaping(_name)
+
+
+@rule
+def permute_dims(tape: Any, a: Any, /, axes: tuple[int, ...]) -> Any:
+    xp = tape.inner.xp
+    back = inverse(axes)
+    return tape.note(xp.permute_dims(tape.plain(a), axes), (a, lambda g: xp.permute_dims(g, back)))
+
+
+@rule
+def moveaxis(tape: Any, a: Any, source: Any, destination: Any, /) -> Any:
+    xp = tape.inner.xp
+    value = xp.moveaxis(tape.plain(a), source, destination)
+    return tape.note(value, (a, lambda g: xp.moveaxis(g, destination, source)))
+
+
+@rule
+def matrix_transpose(tape: Any, a: Any, /) -> Any:
+    xp = tape.inner.xp
+    return tape.note(xp.matrix_transpose(tape.plain(a)), (a, xp.matrix_transpose))
+
+
+@rule
+def flip(tape: Any, a: Any, /, *, axis: Any = None) -> Any:
+    xp = tape.inner.xp
+    return tape.note(xp.flip(tape.plain(a), axis=axis), (a, lambda g: xp.flip(g, axis=axis)))
+
+
+@rule
+def roll(tape: Any, a: Any, /, shift: Any, *, axis: Any = None) -> Any:
+    xp = tape.inner.xp
+    back = tuple(-n for n in shift) if isinstance(shift, tuple) else -shift
+    return tape.note(xp.roll(tape.plain(a), shift, axis=axis), (a, lambda g: xp.roll(g, back, axis=axis)))
+
+
+@rule
+def tril(tape: Any, a: Any, /, *, k: int = 0) -> Any:
+    xp = tape.inner.xp
+    return tape.note(xp.tril(tape.plain(a), k=k), (a, lambda g: xp.tril(g, k=k)))
+
+
+@rule
+def triu(tape: Any, a: Any, /, *, k: int = 0) -> Any:
+    xp = tape.inner.xp
+    return tape.note(xp.triu(tape.plain(a), k=k), (a, lambda g: xp.triu(g, k=k)))
+
+
+# --- copies of the entries --------------------------------------------------------------------
+
+
+@rule
+def broadcast_to(tape: Any, a: Any, /, shape: tuple[int, ...]) -> Any:
+    xp, x = tape.inner.xp, tape.plain(a)
+    return tape.note(xp.broadcast_to(x, shape), (a, lambda g: unbroadcast(xp, g, x.shape)))
+
+
+@rule
+def broadcast_arrays(tape: Any, /, *arrays: Any) -> Any:
+    values = tape.inner.xp.broadcast_arrays(*tape.plain(arrays))
+    return type(values)(broadcast_to(tape, a, v.shape) for a, v in zip(arrays, values, strict=True))
+
+
+@rule
+def meshgrid(tape: Any, /, *arrays: Any, indexing: str = "xy") -> Any:
+    values = tape.inner.xp.meshgrid(*tape.plain(arrays), indexing=indexing)
+    order = list(range(len(arrays)))
+    if indexing == "xy":
+        order[:2] = order[1::-1]
+    columns = (
+        RULES["reshape"](tape, a, (-1,) + (1,) * (len(order) - 1 - i))
+        for i, a in zip(order, arrays, strict=True)
+    )
+    return type(values)(broadcast_to(tape, a, v.shape) for a, v in zip(columns, values, strict=True))
+
+
+@rule
+def tile(tape: Any, a: Any, repetitions: tuple[int, ...], /) -> Any:
+    xp, x = tape.inner.xp, tape.plain(a)
+    ndim = max(x.ndim, len(repetitions))
+    times = (1,) * (ndim - len(repetitions)) + tuple(repetitions)
+    sizes = (1,) * (ndim - x.ndim) + tuple(x.shape)
+    pairs = tuple(n for pair in zip(times, sizes, strict=True) for n in pair)
+
+    def back(g: Any) -> Any:
+        return xp.reshape(xp.sum(xp.reshape(g, pairs), axis=tuple(range(0, 2 * ndim, 2))), x.shape)
+
+    return tape.note(xp.tile(x, repetitions), (a, back))
+
+
+@rule
+def repeat(tape: Any, a: Any, repeats: Any, /, *, axis: int | None = None) -> Any:
+    if axis is None:
+        return repeat(tape, RULES["reshape"](tape, a, (-1,)), repeats, axis=0)
+    xp, x, times = tape.inner.xp, tape.plain(a), tape.plain(repeats)
+    value = xp.repeat(x, times, axis=axis)
+    length, place = x.shape[axis], axis % x.ndim
+
+    def back(g: Any) -> Any:
+        if isinstance(times, int):
+            shape = (*x.shape[:place], length, times, *x.shape[place + 1 :])
+            return xp.sum(xp.reshape(g, shape), axis=place + 1)
+        source = xp.repeat(tape.inner.arange(length, times), times)
+        return scattered(tape, g, source, place, length)
+
+    return tape.note(value, (a, back))
+
+
+# --- several arrays ---------------------------------------------------------------------------
+
+
+@rule
+def concat(tape: Any, arrays: Any, /, *, axis: int | None = 0) -> Any:
+    if axis is None:
+        return concat(tape, [RULES["reshape"](tape, a, (-1,)) for a in arrays])
+    plain = tape.plain(list(arrays))
+    value = tape.inner.xp.concat(plain, axis=axis)
+    inputs, start = [], 0
+    for box, part in zip(arrays, plain, strict=True):
+        stop = start + part.shape[axis]
+        key = (slice(None),) * (axis % value.ndim) + (slice(start, stop),)
+        inputs.append((box, lambda g, key=(*key, ...): g[key]))
+        start = stop
+    return tape.note(value, *inputs)
+
+
+@rule
+def stack(tape: Any, arrays: Any, /, *, axis: int = 0) -> Any:
+    return concat(tape, [RULES["expand_dims"](tape, a, axis=axis) for a in arrays], axis=axis)
+
+
+@rule
+def unstack(tape: Any, a: Any, /, *, axis: int = 0) -> Any:
+    before = (slice(None),) * (axis % a.ndim)
+    return tuple(getitem(tape, a, (*before, i, ...)) for i in range(a.shape[axis]))
+
+
+@rule
+def diff(tape: Any, a: Any, /, *, axis: int = -1, n: int = 1, prepend: Any = None, append: Any = None) -> Any:
+    if prepend is not None or append is not None:
+        a = concat(tape, [part for part in (prepend, a, append) if part is not None], axis=axis)
+    before = (slice(None),) * (axis % a.ndim)
+    for _ in range(n):
+        later, earlier = (getitem(tape, a, (*before, part, ...)) for part in (slice(1, None), slice(-1)))
+        a = RULES["subtract"](tape, later, earlier)
+    return a

@@ -1,0 +1,107 @@
+"""The mutation run itself: what it breaks, what it leaves alone, and its list of accepted survivors."""
+
+import pytest
+from typer.testing import CliRunner
+
+from . import __main__ as command_line
+from . import mutate
+from .mutants import mutants
+
+SOURCE = '''"""1 + 1"""
+
+def score(xp, a: "x + y", b=2.0):
+    """a - b"""
+    if a is None:
+        raise ValueError(f"{1 + 2}" + "b")
+    return xp.where(a < b, -a, a * 0.5) or not b
+
+RULES = lambda xp, g: g / g  # é
+'''
+
+EXPECTED = {
+    "score: 2.0 -> 3.0",
+    "score: a is None -> a is not None",
+    "score: xp.where(a < b, -a, a * 0.5) or not b -> xp.where(a < b, -a, a * 0.5) and (not b)",
+    "score: xp.where(a < b, -a, a * 0.5) -> xp.where(a < b, a * 0.5, -a)",
+    "score: a < b -> a <= b",
+    "score: a < b -> a > b",
+    "score: -a -> a",
+    "score: a * 0.5 -> a / 0.5",
+    "score: 0.5 -> 1.5",
+    "score: not b -> b",
+    ": g / g -> g * g",
+}
+
+
+def test_every_formula_is_broken():
+    found = mutants("file.py", SOURCE)
+    assert {mutant.name for mutant in found} == {f"file.py:{name}" for name in EXPECTED}
+    for mutant in found:
+        broken = mutant.source(SOURCE)
+        compile(broken, "file.py", "exec")
+        assert f"({mutant.new})" in broken
+        assert sum(a != b for a, b in zip(SOURCE.split("\n"), broken.split("\n"), strict=True)) == 1
+
+
+def test_equal_formulas_are_told_apart():
+    names = [mutant.name for mutant in mutants("file.py", "a + b\na + b\n")]
+    assert names == ["file.py:: a + b -> a - b", "file.py:: a + b -> a - b (2)"]
+
+
+def test_accepted_survivors_are_still_there():
+    """And each with a reason."""
+    known = mutate.accepted()
+    assert all(len(reason) > 20 for reason in known.values())
+    assert not mutate.stale(known, [], [])
+    everything = mutate.chosen(())
+    assert len({mutant.name for mutant in everything}) == len(everything) > 1000
+
+
+def test_what_is_caught_or_gone_is_stale():
+    caught, survived, *_ = mutate.chosen(("counts.py",))
+    known = {caught.name: "", survived.name: "", "counts.py:gone: a -> b": ""}
+    assert mutate.stale(known, [caught, survived], [survived]) == [caught.name, "counts.py:gone: a -> b"]
+
+
+@pytest.mark.parametrize(
+    ("kept", "known", "said", "code"),
+    [
+        (0, 0, "2 mutants, 2 caught, 0 accepted, 0 survived", 0),
+        (1, 0, "2 mutants, 1 caught, 0 accepted, 1 survived", 1),
+        (1, 1, "2 mutants, 1 caught, 1 accepted, 0 survived", 0),
+        (0, 1, "stale in survivors.toml: counts.py:", 1),
+    ],
+)
+def test_the_command(monkeypatch, kept, known, said, code):
+    found = mutate.chosen(("counts.py",), sample=2)
+    monkeypatch.setattr(mutate, "survivors", lambda tried, *_: iter(tried[:kept]))
+    monkeypatch.setattr(mutate, "accepted", lambda: {mutant.name: "" for mutant in found[:known]})
+    result = CliRunner().invoke(command_line.app, ["mutate", "--file", "counts.py", "--sample", "2"])
+    assert said in result.output
+    assert result.exit_code == code
+
+
+def test_a_file_without_formulas():
+    result = CliRunner().invoke(command_line.app, ["mutate", "--file", "blocks.txt"])
+    assert result.exit_code == 2
+    assert "No file of formulas fits" in result.output
+
+
+def test_a_survivor_is_found_and_a_broken_formula_caught(monkeypatch):
+    """On files of a few lines, tested by a word in them."""
+    found = mutate.chosen(("counts.py",), sample=4)
+    monkeypatch.setattr(mutate, "COPIED", ("agnoloss",))
+    texts = {mutant.source((mutate.PACKAGE / mutant.file).read_text("utf-8")): mutant for mutant in found}
+
+    def complaint(checkout, file, timeout):
+        text = (checkout / "agnoloss" / file).read_text("utf-8")
+        return "" if text not in texts or texts[text] in found[:2] else "caught"
+
+    monkeypatch.setattr(mutate, "complaint", complaint)
+    ticks = []
+    survived = mutate.survivors(found, jobs=2, timeout=1.0, advance=lambda: ticks.append(1))
+    assert {mutant.name for mutant in survived} == {mutant.name for mutant in found[:2]}
+    assert len(ticks) == 4
+    monkeypatch.setattr(mutate, "complaint", lambda *_: "it fails")
+    with pytest.raises(RuntimeError, match="fail as it is:\nit fails"):
+        list(mutate.survivors(found, 1, 1.0, lambda: None))
