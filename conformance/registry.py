@@ -76,7 +76,7 @@ TIES = {"kinks": "equal errors have no one order, and each order a gradient"}
 NO_BACKGROUND = {"permutation": "class 0 is the background, which it leaves out by default"}
 SMOOTHED_LABELS = {"minimum with label_smoothing": "smoothing moves the minimum away from the labels"}
 
-SATURATED = {"scale": "where p is 0 or 1 the exact gradient is smaller than any float's, and 0 the best answer"}
+SATURATED = {"scale": "where p is 0 or 1 the exact gradient is smaller than floats can tell from 0"}
 NEIGHBOURS = {
     "ignoring": "a pixel that is left out leaves a hole between its neighbours",
     "splitting": "neighbours lie on both sides of a split",
