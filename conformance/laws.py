@@ -7,7 +7,7 @@ loss obeys after all, is an error: `needless` finds it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from . import laws_of_computing, laws_of_numbers, laws_of_pixels, laws_of_values
@@ -75,14 +75,15 @@ def excused(entry: Entry, breach: Breach) -> bool:
     return not entry.exempt.keys().isdisjoint((breach.law.name, breach.exemption))
 
 
-def needless(entry: Entry, library: Library) -> Iterable[str]:
-    """Say which exemptions of a loss name no law, or one that it obeys on this library."""
+def needless(entry: Entry, libraries: Sequence[Library]) -> Iterator[str]:
+    """Say which exemptions of a loss name no law, or one that it obeys on all of these libraries."""
     for name in entry.exempt:
         law = BY_NAME.get(name.partition(" with ")[0])
         names = {exemption for exemption, _ in law.cases(entry)} if law else set()
         if law is None or name not in names:
             yield f"{entry.name} is exempt from {name!r}, which is no law about it"
-        elif law.speaks_of(library) and not any(
-            name in (law.name, breach.exemption) for breach in breaches(law, entry, library)
-        ):
+            continue
+        asked = [library for library in libraries if law.speaks_of(library)]
+        found = (breach for library in asked for breach in breaches(law, entry, library))
+        if asked and not any(name in (law.name, breach.exemption) for breach in found):
             yield f"{entry.name} is exempt from {name!r}, and obeys it"
