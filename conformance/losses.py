@@ -14,6 +14,9 @@ def _called_alike(entry):
 LOSSES = {entry.name: entry.function for entry in ENTRIES if _called_alike(entry)}
 MODES = {entry.function: entry.modes for entry in ENTRIES if _called_alike(entry)}
 REDUCTIONS = {entry.function: ("mean", *entry.reductions) for entry in ENTRIES if _called_alike(entry)}
+WITHOUT_NEIGHBOURS = {
+    entry.name: entry.function for entry in ENTRIES if _called_alike(entry) and not entry.neighbours
+}
 MULTICLASS = {name: loss for name, loss in LOSSES.items() if "multiclass" in MODES[loss]}
 MULTILABEL = {name: loss for name, loss in LOSSES.items() if "multilabel" in MODES[loss]}
 BINARY = {name: loss for name, loss in LOSSES.items() if "binary" in MODES[loss]}

@@ -104,7 +104,7 @@ def test_one_number_for_each_class_is_no_matrix(backend, loss, name, options):
         ([0.5, "1", 1.0], TypeError),
         ([0.5, None, 1.0], TypeError),
         ({0: 0.5, 1: 0.5, 2: 0.5}, TypeError),
-        (object(), TypeError),
+        (..., TypeError),
         (1j, TypeError),
     ],
     ids=str,

@@ -22,11 +22,12 @@ from agnoloss import (
     value_and_grad,
 )
 
-from .losses import BINARY, LOSSES, MULTICLASS, mode_of, takes
+from .losses import BINARY, LOSSES, MULTICLASS, WITHOUT_NEIGHBOURS, mode_of, takes
 
 REGION = [dice_loss, jaccard_loss, tversky_loss]
 
 losses = pytest.mark.parametrize("loss", LOSSES.values(), ids=LOSSES)
+of_pixels = pytest.mark.parametrize("loss", WITHOUT_NEIGHBOURS.values(), ids=WITHOUT_NEIGHBOURS)
 binary_losses = pytest.mark.parametrize("loss", BINARY.values(), ids=BINARY)
 multiclass_losses = pytest.mark.parametrize("loss", MULTICLASS.values(), ids=MULTICLASS)
 region_losses = pytest.mark.parametrize("loss", REGION)
@@ -99,7 +100,7 @@ def test_lovasz_without_foreground(backend):
     np.testing.assert_array_equal(gradient, [[0, 1, 0]])
 
 
-@losses
+@of_pixels
 def test_a_single_valid_pixel(backend, loss):
     mode = mode_of(loss)
     y = np.full((2, 4, 5) if mode == "multiclass" else Z.shape, 255)
