@@ -105,8 +105,13 @@ class Torch(Backend):
         return torch.gather(values, 1, labels[:, None])[:, 0]
 
     def class_sums(self, values: Array, labels: Array, classes: int) -> Array:
-        """Sum by one ``scatter_add`` instead of one pass for each class."""
-        return values.new_zeros(values.shape[0], classes).scatter_add(1, labels, values)
+        """Sum by one ``scatter_add`` instead of one pass for each class.
+
+        In float64: it adds one after the other, and float32 loses 1e-6 of a sum of 512 x 512 numbers.
+        """
+        wide = values if values.device.type == "mps" else values.double()  # which has no float64
+        sums = wide.new_zeros(values.shape[0], classes).scatter_add(1, labels, wide)
+        return sums.to(values.dtype)
 
     def sum_blocks(self, pixels: Any, statistics: tuple[Callable[..., Any], ...]) -> list[Any]:
         """On a CPU in NumPy: its exponential and its allocations are twice as fast as torch's.
