@@ -19,6 +19,11 @@ CONSTRAINTS = "--constraint=constraints.txt"
 # The oracle of the conformance suite, mparray, needs Python 3.11.
 CONFORMANCE = ("conformance",) if sys.version_info >= (3, 11) else ()
 
+# What each library is tested for; the laws and the suite itself are tested in `core` alone.
+EACH = ("agreement", "gradient_calls", "input_values", "inputs", "known_numbers", "maps")
+EACH += ("peer_faults", "peer_formulas")
+ON_EACH = tuple(f"{folder}/test_{name}.py" for folder in CONFORMANCE for name in EACH)
+
 PYTEST_THEN_LOOK = """
 import sys
 import pytest
@@ -86,14 +91,14 @@ def core(session: nox.Session) -> None:
 def torch(session: nox.Session) -> None:
     """PyTorch."""
     install(session, extras="[torch]")
-    run_pytest(session, "backends_tests/torch", *CONFORMANCE, backend="torch")
+    run_pytest(session, "backends_tests/torch", *ON_EACH, backend="torch")
 
 
 @nox.session
 def jax(session: nox.Session) -> None:
     """JAX."""
     install(session, extras="[jax]")
-    run_pytest(session, "backends_tests/jax", *CONFORMANCE, backend="jax")
+    run_pytest(session, "backends_tests/jax", *ON_EACH, backend="jax")
 
 
 @nox.session
@@ -103,7 +108,7 @@ def cupy(session: nox.Session) -> None:
     if not requirement and not has_gpu():
         session.skip("no NVIDIA GPU here, and AGNOLOSS_CUPY names no CuPy that does without")
     install(session, requirement or "cupy-cuda12x")
-    paths = ("backends_tests/cupy", *CONFORMANCE)
+    paths = ("backends_tests/cupy", *ON_EACH)
     if not requirement.endswith(".whl"):
         run_pytest(session, *paths, backend="cupy")
         return
