@@ -290,7 +290,8 @@ class Pixels:
         if extremes is not None:
             if low <= extremes[0] and extremes[1] <= high:
                 return None
-            extremes = backend.extremes(self.whole.counted_targets(fill=low))
+            if self.whole.valid is not None:
+                extremes = backend.extremes(self.whole.counted_targets(fill=low))
             if extremes is not None:
                 worst = extremes[0] if extremes[0] < low else extremes[1]
                 if low <= worst <= high or math.isnan(worst):
