@@ -208,6 +208,11 @@ class Block:
         return hook(self.scores)
 
     @once
+    def normaliser(self) -> tuple[Array, Array]:
+        """Largest score and log of the sum of exponentials above it, (n, p) each; multiclass scores."""
+        return self.backend.normaliser(self)
+
+    @once
     def log_complements(self) -> Array:
         """log(1 - p), (n, C, p)."""
         if not self.from_logits:
@@ -315,7 +320,7 @@ class Block:
         if not self.multiclass and self.from_logits:
             return self.backend.log_sigmoid(self.xp.where(self.is_class, self.scores, -self.scores))
         if self.multiclass and self.from_logits:
-            return self.backend.gather(self.log_probs, self.labels)
+            return self.backend.label_log_probs(self)
         return self._log(self.target_probs)
 
     @once
@@ -337,6 +342,8 @@ class Block:
     @once
     def prob_sums(self) -> Array:
         """Weighted sums of probabilities, P_c = sum_i u_i p_ic: (n, C)."""
+        if self.setting.closed_form:
+            return self.backend.prob_sums(self)
         return self.sum_pixels(self.probs)
 
     def sum_pixels(self, values: Array) -> Array:

@@ -10,12 +10,13 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from .backends.base import Array
 from .block import Block
+from .block_kinds import FusedBlock, TapedBlock
 from .once import once
 from .pixels import Pixels
 from .setting import Setting
@@ -31,6 +32,8 @@ THREADS = min(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") e
 
 
 _pool: list[ThreadPoolExecutor] = []
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_pool.clear)  # threads stay behind in the parent
 
 
 def worthwhile(pixels: Pixels) -> bool:
@@ -38,116 +41,72 @@ def worthwhile(pixels: Pixels) -> bool:
     return math.prod(pixels.predictions.shape) >= SMALLEST_ELEMENTS
 
 
-class FusedBlock(Block):
-    """A block off the tape, whose softmax is computed once for all that statistics ask of it.
-
-    Parameters
-    ----------
-    setting, predictions, targets, pixel_weights
-        As of `Block`.
-    place : array, (n, C, p), or None
-        Where to leave the softmax for the gradient.
-    """
-
-    def __init__(
-        self,
-        setting: Setting,
-        predictions: Array,
-        targets: Array,
-        pixel_weights: Array | None,
-        place: Array | None = None,
-    ) -> None:
-        super().__init__(setting, predictions, targets, pixel_weights)
-        self._place = place
-
-    @once
-    def parts(self) -> tuple[Array, Array]:
-        """Softmax (n, C, p) and log of the sum of exponentials (n, p)."""
-        return self.backend.softmax_parts(self.predictions, self.valid, self._place)
-
-    @once
-    def target_log_probs(self) -> Array:
-        """log p of what is true."""
-        if not self.setting.closed_form:
-            return super().target_log_probs
-        values = self.backend.gather(self.backend.upcast(self.predictions), self.labels) - self.parts[1]
-        return values if self.valid is None else self.xp.where(self.valid, values, 0.0)
-
-    @once
-    def prob_sums(self) -> Array:
-        """Weighted sums of probabilities, P_c = sum_i u_i p_ic: (n, C)."""
-        if not self.setting.closed_form:
-            return super().prob_sums
-        return self.backend.weighted_sums(self.parts[0], self.weights)
-
-
-class TapedBlock(Block):
-    """The same block on a tape, with what `FusedBlock` computes as leaves, or else the scores.
-
-    Parameters
-    ----------
-    tape : Tape
-        The tape.
-    setting : Setting
-        On the tape.
-    block : FusedBlock
-        Off the tape.
-    """
-
-    def __init__(self, tape: Tape, setting: Setting, block: FusedBlock) -> None:
-        self._box, self.block = tape.box, block
-        self.leaves: dict[str, Any] = {}
-        super().__init__(setting, *map(self._box, (block.predictions, block.raw, block.pixel_weights)))
-
-    def _leaf(self, name: str) -> Any:
-        leaf = self.leaves[name] = self._box(getattr(self.block, name), tracked=True)
-        return leaf
-
-    @once
-    def valid(self) -> Array | None:
-        """Of the block off the tape."""
-        return self._box(self.block.valid)
-
-    @once
-    def weights(self) -> Array | None:
-        """Of the block off the tape."""
-        return self._box(self.block.weights)
-
-    @once
-    def labels(self) -> Array | None:
-        """Of the block off the tape."""
-        return self._box(self.block.labels)
-
-    @once
-    def target_counts(self) -> Array:
-        """Zero: a constant of the sums has no gradient, whatever its value."""
-        images, classes, _ = self.predictions.shape
-        zeros = [[0.0] * classes] * images
-        return self._box(self.block.backend.constant(zeros, self.block.dtype, self.block.predictions))
-
-    @once
-    def scores(self) -> Array:
-        """A leaf, for statistics that ask for more than the closed forms."""
-        return self._leaf("scores")
-
-    @once
-    def target_log_probs(self) -> Array:
-        """A leaf where it has a closed form."""
-        return self._leaf("target_log_probs") if self.setting.closed_form else super().target_log_probs
-
-    @once
-    def prob_sums(self) -> Array:
-        """A leaf where it has a closed form."""
-        return self._leaf("prob_sums") if self.setting.closed_form else super().prob_sums
-
-
-class Blocks:
-    """Statistics of an input, block by block, and their gradient.
+class Passes:
+    """An input cut into blocks, and passes over them.
 
     Parameters
     ----------
     pixels : Pixels
         Input off every tape, on a backend that writes into arrays.
+    """
+
+    def __init__(self, pixels: Pixels) -> None:
+        self.pixels, self.xp = pixels, pixels.xp
+        images, classes, places = pixels.predictions.shape
+        step = max(pixels.backend.block_elements // classes, 1)
+        several = max(step // max(places, 1), 1)
+        self.slices = [
+            (slice(n, n + several), slice(p, p + step))
+            for n in range(0, images, several)
+            for p in range(0, places, step)
+        ]
+
+    def empty(self, *shape: int) -> Array:
+        """An array to be filled."""
+        return self.pixels.backend.empty(shape, self.pixels.dtype, self.pixels.predictions)
+
+    def block(self, where: tuple[slice, slice], place: Array | None = None) -> FusedBlock:
+        """Some pixels of some images; `place`, of the predictions' shape, is where to leave the softmax."""
+        images, places = where
+        pixels = self.pixels
+        targets, weights = pixels.targets, pixels.pixel_weights
+        return FusedBlock(
+            pixels.setting,
+            pixels.predictions[images, :, places],
+            targets[images, :, places] if targets.ndim == 3 else targets[images, places],
+            None if weights is None else weights[images, places],
+            None if place is None else place[images, :, places],
+        )
+
+    @once
+    def tape(self) -> Tape:
+        """The tape of every block: what is noted hangs on the results alone."""
+        return Tape(self.pixels.backend)
+
+    @once
+    def _taped_setting(self) -> Setting:
+        return self.pixels.on(self.tape.backend, self.tape.box).setting
+
+    def taped(self, block: FusedBlock) -> TapedBlock:
+        """The block on the tape."""
+        return TapedBlock(self.tape, self._taped_setting, block)
+
+    def each(self, work: Callable[[Any], Any], parts: Sequence[Any]) -> list[Any]:
+        """Do the work for each part, in threads if there are several; results in order."""
+        if THREADS == 1 or len(parts) == 1 or not self.pixels.backend.threads:
+            return [work(part) for part in parts]
+        if not _pool:
+            _pool.append(ThreadPoolExecutor(THREADS, thread_name_prefix="agnoloss"))
+        return list(_pool[0].map(work, parts))
+
+
+class Blocks(Passes):
+    """Statistics of an input, block by block, and their gradient.
+
+    Parameters
+    ----------
+    pixels : Pixels
+        As of `Passes`.
     statistics : tuple of callables
         As `Pixels.sum` takes them.
     gradient : bool
@@ -156,25 +115,26 @@ class Blocks:
     """
 
     def __init__(self, pixels: Pixels, statistics: tuple[Statistic, ...], gradient: bool) -> None:
-        self.pixels, self.statistics, self.xp = pixels, statistics, pixels.xp
-        images, classes, places = pixels.predictions.shape
-        step = max(pixels.backend.block_elements // classes, 1)
-        several = max(step // max(places, 1), 1)
-        self._slices = [
-            (slice(n, n + several), slice(p, p + step))
-            for n in range(0, images, several)
-            for p in range(0, places, step)
-        ]
-        self._softmax = self._empty(images, classes, places) if gradient else None
+        super().__init__(pixels)
+        self.statistics = statistics
+        self._softmax = self.empty(*pixels.predictions.shape) if gradient else None
         self._log_probs: Array | None = None  # of the labels, kept beside the softmax
         self._results: list[Any] = []
+
+    @once
+    def _taped_statistics(self) -> Any:
+        return self.tape.box(self.statistics)
+
+    def composed(self, pixels: Pixels) -> list[Array]:
+        """The same of all pixels at once, from operations that can be differentiated twice."""
+        return _flat([statistic(pixels.whole) for statistic in self.statistics])
 
     def vector(self) -> Array:
         """Every statistic of every image, summed over the pixels, in one array."""
         pixels, xp = self.pixels, self.xp
         if self._softmax is not None and pixels.setting.closed_form:
-            self._log_probs = self._empty(pixels.predictions.shape[0], pixels.predictions.shape[2])
-        by_block = self._each(self._forward)
+            self._log_probs = self.empty(pixels.predictions.shape[0], pixels.predictions.shape[2])
+        by_block = self.each(self._forward, self.slices)
         images = pixels.predictions.shape[0]
         self._results = by_block[0]
         flat = []
@@ -183,7 +143,7 @@ class Blocks:
             shape = (images, *parts[0].shape[1:])
             total = pixels.backend.empty(shape, xp.float64, pixels.predictions)
             total[...] = 0.0
-            for (rows, _), part in zip(self._slices, parts, strict=True):
+            for (rows, _), part in zip(self.slices, parts, strict=True):
                 total[rows, ...] = total[rows, ...] + xp.astype(part, xp.float64)
             flat.append(xp.reshape(total, (-1,)))
         return xp.astype(xp.concat(flat), pixels.dtype)
@@ -205,29 +165,14 @@ class Blocks:
     def gradient(self, vector: Array) -> Array:
         """Gradient (N, C, P) of the scores, given that of `vector`."""
         fresh = self._softmax is None
-        place = self._empty(*self.pixels.predictions.shape) if fresh else self._softmax
+        place = self.empty(*self.pixels.predictions.shape) if fresh else self._softmax
         cotangents = _flat(self.split(self.xp, vector))
-        self._each(lambda where: self._backward(where, place, fresh, cotangents))
+        self.each(lambda where: self._backward(where, place, fresh, cotangents), self.slices)
         self._softmax = None  # overwritten: another gradient makes its own
         return place
 
-    def _empty(self, *shape: int) -> Array:
-        return self.pixels.backend.empty(shape, self.pixels.dtype, self.pixels.predictions)
-
-    def _block(self, where: tuple[slice, slice], place: Array | None) -> FusedBlock:
-        images, places = where
-        pixels = self.pixels
-        targets, weights = pixels.targets, pixels.pixel_weights
-        return FusedBlock(
-            pixels.setting,
-            pixels.predictions[images, :, places],
-            targets[images, :, places] if targets.ndim == 3 else targets[images, places],
-            None if weights is None else weights[images, places],
-            None if place is None else place[images, :, places],
-        )
-
     def _forward(self, where: tuple[slice, slice]) -> list[Any]:
-        block = self._block(where, self._softmax)
+        block = self.block(where, self._softmax)
         results = [statistic(block) for statistic in self.statistics]
         if self._log_probs is not None:
             self._log_probs[where] = block.target_log_probs
@@ -238,16 +183,13 @@ class Blocks:
     ) -> None:
         images, places = where
         pixels, here = self.pixels, (images, slice(None), places)
-        block = self._block(where, place)
+        block = self.block(where, place)
         if self._log_probs is not None and not fresh:
             block.parts = place[here], None
             block.target_log_probs = self._log_probs[where]
-        tape = Tape(pixels.backend)
-        taped = TapedBlock(tape, pixels.on(tape.backend, tape.box).setting, block)
-        results = [tape.box(statistic)(taped) for statistic in self.statistics]
-        leaves = taped.leaves
-        found = tape.gradients(_flat(results), [g[images, ...] for g in cotangents], list(leaves.values()))
-        gradients = dict(zip(leaves, found, strict=True))
+        taped = self.taped(block)
+        results = _flat([statistic(taped) for statistic in self._taped_statistics])
+        gradients = taped.gradients(results, [g[images, ...] for g in cotangents])
         total = gradients.pop("scores", None)
         if gradients:
             closed = pixels.backend.softmax_gradient(
@@ -259,14 +201,6 @@ class Blocks:
             )
             total = closed if total is None else total + closed
         place[here] = 0.0 if total is None else total
-
-    def _each(self, work: Callable[[tuple[slice, slice]], Any]) -> list[Any]:
-        """Do the work for each block, in threads if there are several; results in order."""
-        if THREADS == 1 or len(self._slices) == 1 or not self.pixels.backend.threads:
-            return [work(where) for where in self._slices]
-        if not _pool:
-            _pool.append(ThreadPoolExecutor(THREADS, thread_name_prefix="agnoloss"))
-        return list(_pool[0].map(work, self._slices))
 
 
 def _flat(results: list[Any]) -> list[Array]:

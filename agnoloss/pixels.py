@@ -132,6 +132,38 @@ class Pixels:
             sums = self.backend.sum_blocks(self, statistics)
         return [self._finish(part, per_image) for part in sums]
 
+    def sum_sorted(
+        self,
+        errors: Callable[[Block], Array],
+        weigh: Callable[..., Array],
+        per_image: bool,
+        matters: Callable[[int, float], bool],
+    ) -> tuple[Array, Array]:
+        """Sum, for each class, the errors of pixels with weights that follow from their order.
+
+        Parameters
+        ----------
+        errors : callable
+            Errors (n, C, p) of a block, not negative.
+        weigh : callable
+            ``weigh(backend, dtype, foreground, background, intersection, union)``: weights of pixels
+            sorted so that their errors fall, from the weight of each on the side of the class and on
+            the other, and those of intersection and union before the first of them. No gradient
+            flows through them.
+        per_image : bool
+            Sort the pixels of each image by themselves instead of all together.
+        matters : callable
+            Whether a class is of use, given its index and its weight in the targets; where that
+            costs nothing to know, the others are not sorted and their sum is 0.
+
+        Returns
+        -------
+        tuple of arrays, (C,) or (N, C)
+            The sums, and the weight of each class in the targets.
+        """
+        sums, true = self.backend.sum_sorted(self, errors, weigh, per_image, matters)
+        return self.trusted(sums), true
+
     def on(self, backend: Backend, convert: Callable[[Any], Any]) -> Pixels:
         """The same input on another backend, with every array converted."""
         other = copy.copy(self)

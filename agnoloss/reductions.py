@@ -89,6 +89,12 @@ class Classes:
             weights = weights * self.pixels.class_weights
         return weights
 
+    def matters(self, index: int, true: float) -> bool:
+        """Whether the class of an index is chosen, given its weight in the targets."""
+        if self.classes == "present":
+            return true != 0
+        return self.classes == "all" or index in self.classes
+
     def pool(self, sums: Any) -> Any:
         """Micro average: add up the counts of the chosen classes (a class axis of 1 stays)."""
         if not self.micro:

@@ -129,11 +129,31 @@ class TapeBackend(Backend):
         blocks = Blocks(pixels.on(self.inner, tape.plain), tape.plain(statistics), predictions.tracked)
         return blocks.split(self.xp, tape.note(blocks.vector(), (predictions, blocks.gradient)))
 
+    def sum_sorted(
+        self,
+        pixels: Any,
+        errors: Callable[[Any], Array],
+        weigh: Callable[..., Array],
+        per_image: bool,
+        matters: Callable[[int, float], bool],
+    ) -> list[Array]:
+        """Row by row, under the same conditions."""
+        from .blocks import worthwhile
+        from .sorted_sums import SortedSums
+
+        tape, predictions = self.tape, pixels.predictions
+        others = (pixels.targets, pixels.pixel_weights)
+        if not (self.inner.sorts and worthwhile(pixels)) or tape.any_tracked(others):
+            return super().sum_sorted(pixels, errors, weigh, per_image, matters)
+        sums = SortedSums(pixels.on(self.inner, tape.plain), errors, weigh, per_image, matters)
+        return sums.split(self.xp, tape.note(sums.vector(), (predictions, sums.gradient)))
+
     def in_descending_order(self, errors: Any, payload: Any, function: Any) -> Any:
         """Sort the plain arrays: no gradient flows through the result."""
         inner = self.inner
         plain = (inner.stop_gradient(part) for part in self.tape.plain((errors, *payload)))
         errors, *payload = plain
+        function = self.tape.plain(function)
         return self.tape.box(inner.in_descending_order(errors, tuple(payload), function))
 
     def distance_transform(self, mask: Array, spacing: tuple[float, ...], dtype: Any) -> Array:

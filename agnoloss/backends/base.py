@@ -141,6 +141,21 @@ class Backend:
         sums = [xp.sum(xp.where(labels == c, values, 0.0), axis=-1) for c in range(classes)]
         return xp.stack(sums, axis=1)
 
+    def normaliser(self, block: Any) -> tuple[Array, Array]:
+        """Largest score of each pixel of a `Block` and log of the sum of exp(z - largest), (n, p) each."""
+        xp = self.xp
+        top = self.stop_gradient(xp.max(block.scores, axis=1, keepdims=True))
+        log_sum = xp.log(xp.sum(xp.exp(block.scores - top), axis=1))
+        return xp.squeeze(top, axis=1), log_sum
+
+    def label_log_probs(self, block: Any) -> Array:
+        """Log-softmax of each pixel's label (n, p) in a `Block`, something finite where ignored."""
+        return self.gather(block.log_probs, block.labels)
+
+    def prob_sums(self, block: Any) -> Array:
+        """Weighted sums (n, C) of the softmax over the pixels of a `Block`."""
+        return block.sum_pixels(block.probs)
+
     def cumulative_sum(self, values: Array) -> Array:
         """Sums up to each entry along the last axis."""
         return self.xp.cumulative_sum(values, axis=-1)
@@ -221,6 +236,26 @@ class Backend:
             return [statistic(pixels.whole) for statistic in statistics]
         blocks = Blocks(pixels, statistics, gradient=False)
         return blocks.split(self.xp, blocks.vector())
+
+    def sum_sorted(
+        self,
+        pixels: Any,
+        errors: Callable[[Any], Array],
+        weigh: Callable[..., Array],
+        per_image: bool,
+        matters: Callable[[int, float], bool],
+    ) -> list[Array]:
+        """Sums over sorted pixels; see `Pixels.sum_sorted`."""
+        from ..blocks import worthwhile
+        from ..sorted_sums import SortedSums, composed
+
+        if not (self.sorts and worthwhile(pixels)):
+            return list(composed(pixels, errors, weigh, per_image))
+        sums = SortedSums(pixels, errors, weigh, per_image, matters)
+        return sums.split(self.xp, sums.vector())
+
+    sorts = False
+    """Whether `by_falling` is there, for rows that lie in host memory."""
 
     writes = False
     """Whether results may be written into parts of arrays, block by block."""

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from ..backends.base import Array, Backend
+from ..block import Block
 from ..docstrings import documented
 from ..pixels import Pixels
 from ..reductions import Classes
@@ -68,10 +69,8 @@ def lovasz_softmax_loss(
         reduction=reduction,
     )  # fmt: skip
     chosen = Classes(pixels, classes, per_image)
-    block = pixels.whole
-    # |y - p|
-    errors = pixels.xp.where(block.is_class, block.complements, block.probs)
-    return _over_sorted(pixels, errors, chosen)
+    losses, true = pixels.sum_sorted(_distances, jaccard_differences, per_image, chosen.matters)
+    return chosen.reduce(losses, true)
 
 
 @documented
@@ -127,39 +126,24 @@ def lovasz_hinge_loss(
         reduction=reduction, modes=("binary", "multilabel"),
     )  # fmt: skip
     chosen = Classes(pixels, "all", per_image)
-    block, xp = pixels.whole, pixels.xp
-    # max(0, 1 - z (2 y - 1))
-    errors = 1 - xp.where(block.is_class, block.scores, -block.scores)
-    return _over_sorted(pixels, xp.where(errors < 0, 0.0, errors), chosen)
+    losses, true = pixels.sum_sorted(_hinges, jaccard_differences, per_image, chosen.matters)
+    return chosen.reduce(losses, true)
 
 
-def _over_sorted(pixels: Pixels, errors: Array, chosen: Classes) -> Array:
-    """sum_i e_i (J_i - J_(i-1)) for each class, and the mean over classes."""
-    xp, block = pixels.xp, pixels.whole
-    images, classes, count = errors.shape
-    true = block.is_class
-    false = ~true
-    if block.valid is not None:  # an ignored pixel sorts last and adds to neither side
-        valid = block.class_axis(block.valid)
-        errors = xp.where(valid, errors, 0.0)
-        true, false = true & valid, false & valid
-
-    def rows(values: Array) -> Array:
-        if chosen.per_image:
-            return xp.reshape(values, (images * classes, count))
-        return xp.reshape(xp.permute_dims(values, (1, 0, 2)), (classes, images * count))
-
-    foreground, background = (rows(block.amounts(side)) for side in (true, false))
-    differences = pixels.backend.in_descending_order(
-        rows(errors), (foreground, background), jaccard_differences
-    )
-    shape = (images, classes) if chosen.per_image else (classes,)
-    losses = xp.reshape(xp.sum(rows(errors) * differences, axis=-1), shape)
-    totals = xp.astype(xp.reshape(xp.sum(foreground, axis=-1), shape), pixels.dtype)
-    return chosen.reduce(pixels.trusted(losses), totals)
+def _distances(block: Block) -> Array:
+    """|y - p|."""
+    return block.xp.where(block.is_class, block.complements, block.probs)
 
 
-def jaccard_differences(backend: Backend, dtype: Any, foreground: Array, background: Array) -> Array:
+def _hinges(block: Block) -> Array:
+    """max(0, 1 - z (2 y - 1))."""
+    errors = 1 - block.xp.where(block.is_class, block.scores, -block.scores)
+    return block.xp.where(errors < 0, 0.0, errors)
+
+
+def jaccard_differences(
+    backend: Backend, dtype: Any, foreground: Array, background: Array, intersection: Array, union: Array
+) -> Array:
     """J_i - J_(i-1) along the sorted pixels of each row, without taking differences.
 
     A foreground pixel of weight w takes w out of the intersection I: the index falls by w / U. A
@@ -175,12 +159,13 @@ def jaccard_differences(backend: Backend, dtype: Any, foreground: Array, backgro
     foreground, background : array, (R, P) or (P,)
         Weight of each pixel on its own side, 0 on the other; integers where all weights are 1, so
         that the sums are exact.
+    intersection, union : number or array, (R, 1)
+        Before the first of these pixels.
     """
     xp = backend.xp
-    total = xp.sum(foreground, axis=-1, keepdims=True)
-    intersection = total - backend.cumulative_sum(foreground)
-    added = backend.cumulative_sum(background)
-    union, before = total + added, total + (added - background)
+    intersection = intersection - backend.cumulative_sum(foreground)
+    union = union + backend.cumulative_sum(background)
+    before = union - background
     intersection, union, before, foreground, background = (
         xp.astype(part, dtype) for part in (intersection, union, before, foreground, background)
     )

@@ -1,0 +1,215 @@
+"""JAX: log-probability of labels and class sums of probabilities, with derivatives in closed form.
+
+XLA on a CPU neither vectorises a sum over a middle axis nor keeps its result: it computes the softmax's
+normaliser anew for every class that asks for it. Here the sum is unrolled over the classes, inside a
+``cond`` whose outcome XLA does not know, so that it is computed once for each pixel. On 4 x 19 x 256 x
+256 scores, value and gradient of cross entropy take 20 ms instead of 130. Rules are `custom_jvp`:
+forward mode, ``hessian`` and ``vmap`` work as everywhere.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import reduce
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jax.extend.core import Primitive
+from jax.interpreters import ad, batching, mlir
+
+from .base import Array
+
+UNROLLED = 64
+"""Classes that loops are unrolled for; beyond, compilation takes too long."""
+
+RUN = 4096
+"""Pixels added one after the other: float32 loses digits of long sums."""
+
+
+def alone_on_a_cpu() -> bool:
+    """Whether computations run on one CPU device: elsewhere plain operations are as good."""
+    return bool(jax.default_backend() == "cpu" and jax.device_count() == 1)
+
+
+@jax.custom_jvp
+def normaliser(scores: Array, labels: Array) -> tuple[Array, Array]:
+    """Largest score and log of the sum of exp(z - largest), (n, p) each.
+
+    Apart: their sum would have lost the digits of the logarithm where scores are large.
+
+    Parameters
+    ----------
+    scores : array, (n, C, p)
+        Raw scores.
+    labels : array, (n, p)
+        Not negative; they only keep XLA guessing.
+    """
+    if _plain(scores):
+        top = jnp.max(scores, axis=1)
+        return top, jnp.log(jnp.sum(jnp.exp(scores - top[:, None]), axis=1))
+    found: tuple[Array, Array] = _once(_normaliser, labels, scores)
+    return found
+
+
+@normaliser.defjvp
+def _(primals: tuple[Array, ...], tangents: tuple[Array, ...]) -> tuple[Any, Any]:
+    """d log sum = sum_c p_c d z_c; the largest score cancels in whatever is made of both."""
+    found = normaliser(*primals)
+    tangent = jnp.sum(_softmax(primals[0], *found) * tangents[0], axis=1)
+    return found, (jnp.zeros_like(tangent), tangent)
+
+
+# The rules below know how the normaliser depends on the scores: they leave its own tangents out.
+
+
+@jax.custom_jvp
+def label_log_probs(scores: Array, labels: Array, valid: Array, top: Array, log_sum: Array) -> Array:
+    """Log-softmax of the labels' classes (n, p), 0 where pixels do not count.
+
+    Parameters
+    ----------
+    scores : array, (n, C, p)
+        Anything where pixels do not count.
+    labels : array, (n, p)
+        Classes.
+    valid : array, (n, p), bool
+        Where pixels count.
+    top, log_sum : array, (n, p)
+        `normaliser` of the scores.
+    """
+    own = jnp.take_along_axis(scores, labels[:, None], axis=1)[:, 0]
+    return jnp.where(valid, (own - top) - log_sum, 0.0)
+
+
+@label_log_probs.defjvp
+def _(primals: tuple[Array, ...], tangents: tuple[Array, ...]) -> tuple[Array, Array]:
+    """d log p_y = sum_c ([c = y] - p_c) d z_c."""
+    scores, labels, valid, top, log_sum = primals
+    here = labels[:, None] == jnp.arange(scores.shape[1], dtype=labels.dtype)[:, None]
+    slope = jnp.where(valid[:, None], here - _softmax(scores, top, log_sum), 0.0)
+    return label_log_probs(*primals), _kept(jnp.sum(slope * tangents[0], axis=1), labels)
+
+
+@jax.custom_jvp
+def prob_sums(
+    scores: Array, labels: Array, valid: Array, top: Array, log_sum: Array, weights: Array | None
+) -> Array:
+    """Weighted sums of the softmax over pixels, (n, C); weights (n, p) are all 1 if None."""
+    return _spread(weights, scores, top, log_sum, valid)
+
+
+@prob_sums.defjvp
+def _(primals: tuple[Any, ...], tangents: tuple[Any, ...]) -> tuple[Array, Array]:
+    """d sum_i u p_c = sum_i (u p_c (d z_c - sum_k p_k d z_k) + p_c d u)."""
+    scores, labels, valid, top, log_sum, weights = primals
+    probs = jnp.where(valid[:, None], _softmax(scores, top, log_sum), 0.0)
+    own, mean = probs * tangents[0], jnp.sum(probs * tangents[0], axis=1)
+    if weights is not None:
+        own, mean = own * weights[:, None], mean * weights - tangents[5]
+    if _plain(scores):
+        shared = jnp.sum(mean[:, None] * probs, axis=2)
+    else:
+        shared = _spread_p.bind(mean, scores, top, log_sum, valid)
+    return prob_sums(*primals), _kept(jnp.sum(own, axis=2) - shared, labels)
+
+
+def class_sums(values: Array, labels: Array, classes: int) -> Array:
+    """Sum the values (n, p) of each label, (n, C), by a scatter into short sums."""
+    images, places = labels.shape
+    image, run = jnp.arange(images)[:, None], jnp.arange(places) // RUN
+    sums = jnp.zeros((images, -(-places // RUN), classes), values.dtype)
+    return jnp.sum(sums.at[image, run, labels].add(values), axis=1)
+
+
+def _softmax(scores: Array, top: Array, log_sum: Array) -> Array:
+    return jnp.exp((scores - top[:, None]) - log_sum[:, None])
+
+
+def _normaliser(scores: Array) -> tuple[Array, Array]:
+    top = reduce(jnp.maximum, _rows(scores))
+    return top, jnp.log(reduce(jnp.add, [jnp.exp(row - top) for row in _rows(scores)]))
+
+
+def _spread(weights: Array | None, scores: Array, top: Array, log_sum: Array, valid: Array) -> Array:
+    """sum_i w_i p_ic, (n, C)."""
+    if _plain(scores):
+        probs = jnp.where(valid[:, None], _softmax(scores, top, log_sum), 0.0)
+        return jnp.sum(probs if weights is None else weights[:, None] * probs, axis=2)
+    rows = [jnp.where(valid, jnp.exp((row - top) - log_sum), 0.0) for row in _rows(scores)]
+    return jnp.stack([jnp.sum(row if weights is None else weights * row, axis=1) for row in rows], axis=1)
+
+
+def _rows(scores: Array) -> list[Array]:
+    return [scores[:, c] for c in range(scores.shape[1])]
+
+
+def _plain(scores: Array) -> bool:
+    """Whether plain operations are as good: a lone CPU is what unrolling is for."""
+    return scores.shape[1] > UNROLLED or not scores.size or not alone_on_a_cpu()
+
+
+def _kept(tangent: Array, labels: Array) -> Array:
+    """The same; transposed, it keeps a loss's own derivative from being computed anew for every score."""
+    if not tangent.size or not alone_on_a_cpu():
+        return tangent
+    kept: Array = _once(lambda t: t + 0.0, labels, tangent)
+    return kept
+
+
+def _once(function: Callable[..., Any], labels: Array, *args: Array) -> Any:
+    """Call the function where XLA will not duplicate it: in a branch that is always taken."""
+    shape = jax.eval_shape(function, *args)
+    return jax.lax.cond(
+        labels[0, 0] >= 0,
+        function,
+        lambda *_: jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), shape),
+        *args,
+    )
+
+
+# `_spread` as a function linear in its weights. A primitive of our own, since no other way gives its
+# transpose, the sum over classes, without a softmax kept in memory.
+_spread_p = Primitive("agnoloss_spread")
+_spread_p.def_impl(_spread)
+_spread_p.def_abstract_eval(lambda _, scores, *others: jax.core.ShapedArray(scores.shape[:2], scores.dtype))
+mlir.register_lowering(_spread_p, mlir.lower_fun(_spread, multiple_results=False))
+
+
+def _spread_batched(args: Any, axes: Any) -> tuple[Array, int]:
+    return jax.vmap(_spread, axes)(*args), 0
+
+
+def _spread_jvp(primals: tuple[Array, ...], tangents: tuple[Any, ...]) -> tuple[Array, Array]:
+    weights, scores, top, log_sum, valid = primals
+    known = tuple(map(ad.instantiate_zeros, tangents))
+    inner = known[1] - known[2][:, None] - known[3][:, None]
+    probs = jnp.where(valid[:, None], _softmax(scores, top, log_sum), 0.0)
+    tangent = jnp.sum(weights[:, None] * probs * inner, axis=2)
+    return _spread_p.bind(*primals), tangent + _spread_p.bind(known[0], *primals[1:])
+
+
+def _spread_transposed(
+    cotangent: Any, weights: Any, scores: Array, top: Array, log_sum: Array, valid: Array
+) -> list[Any]:
+    """sum_c b_c p_ic, (n, p)."""
+
+    def back(b: Array, scores: Array, top: Array, log_sum: Array, valid: Array) -> Array:
+        rows = [b[:, c, None] * jnp.exp((row - top) - log_sum) for c, row in enumerate(_rows(scores))]
+        return jnp.where(valid, reduce(jnp.add, rows), 0.0)
+
+    if type(cotangent) is ad.Zero:
+        return [cotangent, None, None, None, None]
+    # valid where labels are: any integers that are not negative will do
+    return [
+        _once(back, jnp.where(valid, 1, 0), cotangent, scores, top, log_sum, valid),
+        None,
+        None,
+        None,
+        None,
+    ]
+
+
+batching.primitive_batchers[_spread_p] = _spread_batched
+ad.primitive_jvps[_spread_p] = _spread_jvp
+ad.primitive_transposes[_spread_p] = _spread_transposed

@@ -1,0 +1,153 @@
+"""Sums over pixels in the order of their errors, as the Lovász extension takes them, and their gradient.
+
+Row by row: a row holds the pixels of one class, of all images or of one. Beside the gradient's own
+array, which holds errors first and then their weights, a row is all that lies in memory.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+from .backends.base import Array
+from .block import Block
+from .blocks import Passes
+from .pixels import Pixels
+
+TRUE, FALSE = 1, 2
+"""Sides of a pixel: of the class, or not. An ignored pixel is on neither side, 0."""
+
+
+class SortedSums(Passes):
+    """sum_i e_i g_i of each row, with g made of the sides of the pixels sorted by falling error e.
+
+    Parameters
+    ----------
+    pixels : Pixels
+        As of `Passes`.
+    errors, weigh, per_image, matters
+        As `Pixels.sum_sorted` takes them.
+    """
+
+    def __init__(
+        self,
+        pixels: Pixels,
+        errors: Callable[[Block], Array],
+        weigh: Callable[..., Array],
+        per_image: bool,
+        matters: Callable[[int, float], bool],
+    ) -> None:
+        super().__init__(pixels)
+        self.errors, self.weigh, self.per_image, self.matters = errors, weigh, per_image, matters
+        self._weights: Array | None = None  # of the errors, until the gradient takes their place
+        images, classes, _ = pixels.predictions.shape
+        self.shape = (images, classes) if per_image else (classes,)
+
+    def composed(self, pixels: Pixels) -> list[Array]:
+        """The same of all pixels at once, from operations that can be differentiated twice."""
+        return list(composed(pixels, self.errors, self.weigh, self.per_image))
+
+    def vector(self) -> Array:
+        """The sums, and the weight of each class in the targets, in one array."""
+        images, classes, places = self.pixels.predictions.shape
+        self._weights = self.empty(images, classes, places)
+        sides = self.pixels.backend.empty((images, classes, places), self.xp.int8, self.pixels.targets)
+        self.each(lambda where: self._look(where, sides), self.slices)
+        groups = [slice(n, n + 1) for n in range(images)] if self.per_image else [slice(None)]
+        rows = [(group, c) for group in groups for c in range(classes)]
+        sums = self.each(lambda row: self._sort(row, sides), rows)
+        losses, true = zip(*sums, strict=True)
+        return self.pixels.constant([*losses, *true])
+
+    def split(self, xp: Any, vector: Array) -> list[Array]:
+        """Take `vector` apart into sums and weights in the targets, with functions of any library."""
+        half = vector.shape[0] // 2
+        return [xp.reshape(part, self.shape) for part in (vector[:half], vector[half:])]
+
+    def gradient(self, vector: Array) -> Array:
+        """Gradient (N, C, P) of the scores, given that of `vector`."""
+        if self._weights is None:
+            self.vector()
+        place, of_sums = self._weights, self.split(self.xp, vector)[0]
+        self.each(lambda where: self._backward(where, place, of_sums), self.slices)
+        self._weights = None  # overwritten: another gradient sorts again
+        return place
+
+    def _look(self, where: tuple[slice, slice], sides: Array) -> None:
+        """Leave errors and sides of a block."""
+        images, places = where
+        block, xp = self.block(where), self.xp
+        errors, side = self.errors(block), xp.where(block.is_class, TRUE, FALSE)
+        if block.valid is not None:
+            valid = block.class_axis(block.valid)
+            errors, side = xp.where(valid, errors, 0.0), xp.where(valid, side, 0)
+        self._weights[images, :, places] = errors
+        sides[images, :, places] = side
+
+    def _sort(self, row: tuple[slice, int], sides: Array) -> tuple[float, float]:
+        """The sum of a row and its weight in the targets; leave the weights of its errors."""
+        pixels, xp, (images, c) = self.pixels, self.xp, row
+        place = self._weights[images, c, :]
+        errors, side = xp.reshape(place, (-1,)), xp.reshape(sides[images, c, :], (-1,))
+        weight = None
+        if pixels.pixel_weights is not None:
+            weight = xp.reshape(xp.astype(pixels.pixel_weights[images, :], pixels.dtype), (-1,))
+
+        def amounts(mask: Array, at: Any) -> Array:
+            return xp.astype(mask, xp.int32) if weight is None else xp.where(mask, weight[at], 0.0)
+
+        def total(values: Array) -> float:
+            return float(xp.sum(values, dtype=xp.int64 if weight is None else xp.float64))
+
+        true = total(amounts(side == TRUE, slice(None)))
+        if not self.matters(c, true):
+            place[...] = 0.0
+            return 0.0, true
+        weights = xp.empty_like(errors)
+        loss, intersection, union = 0.0, true, true
+        for at, falling, its_side in pixels.backend.by_falling(errors, side):
+            foreground, background = amounts(its_side == TRUE, at), amounts(its_side == FALSE, at)
+            part = self.weigh(pixels.backend, pixels.dtype, foreground, background, intersection, union)
+            weights[at] = part
+            loss += float(xp.sum(falling * part))
+            intersection, union = intersection - total(foreground), union + total(background)
+        place[...] = xp.reshape(weights, place.shape)
+        return loss, true
+
+    def _backward(self, where: tuple[slice, slice], place: Array, of_sums: Array) -> None:
+        images, places = where
+        here = (images, slice(None), places)
+        of_row = of_sums[images, :, None] if self.per_image else of_sums[None, :, None]
+        taped = self.taped(self.block(where))
+        gradients = taped.gradients([self.errors(taped)], [place[here] * of_row])
+        place[here] = gradients["scores"]
+
+
+def composed(
+    pixels: Pixels, errors_of: Callable[[Block], Array], weigh: Callable[..., Array], per_image: bool
+) -> tuple[Array, Array]:
+    """The sums and the weights in the targets, by operations on whole arrays."""
+    xp, block = pixels.xp, pixels.whole
+    errors = errors_of(block)
+    images, classes, count = errors.shape
+    true = block.is_class
+    false = ~true
+    if block.valid is not None:  # an ignored pixel sorts last and adds to neither side
+        valid = block.class_axis(block.valid)
+        errors = xp.where(valid, errors, 0.0)
+        true, false = true & valid, false & valid
+
+    def rows(values: Array) -> Array:
+        if per_image:
+            return xp.reshape(values, (images * classes, count))
+        return xp.reshape(xp.permute_dims(values, (1, 0, 2)), (classes, images * count))
+
+    foreground, background = (rows(block.amounts(side)) for side in (true, false))
+    total = xp.sum(foreground, axis=-1, keepdims=True)
+    weights = pixels.backend.in_descending_order(
+        rows(errors), (foreground, background), partial(weigh, intersection=total, union=total)
+    )
+    shape = (images, classes) if per_image else (classes,)
+    sums = xp.reshape(xp.sum(rows(errors) * weights, axis=-1), shape)
+    return sums, xp.astype(xp.reshape(total, shape), pixels.dtype)
