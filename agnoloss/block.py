@@ -73,7 +73,7 @@ class Block:
         if self.pixel_weights is None:
             return None if self.valid is None else self.xp.astype(self.valid, self.dtype)
         weights = self._per_element(self.xp.astype(self.pixel_weights, self.dtype))
-        return self.xp.where(self.valid, weights, 0.0)
+        return self.backend.masked(weights, self.valid)
 
     def _per_element(self, per_pixel: Array) -> Array:
         return per_pixel if self.multiclass else self.xp.expand_dims(per_pixel, axis=1)
@@ -115,16 +115,25 @@ class Block:
 
     # --- targets ----------------------------------------------------------------------------
 
+    @once
+    def counted(self) -> Array | None:
+        """`valid` in the shape of the targets as given."""
+        if self.valid is None or self.multiclass == (not self.setting.dense):
+            return self.valid
+        if self.multiclass:
+            return self.xp.expand_dims(self.valid, axis=1)
+        return self.valid if self.setting.dense else self.xp.squeeze(self.valid, axis=1)
+
     def counted_targets(self, fill: int) -> Array:
         """Targets as given, with a harmless value where they do not count."""
-        if self.valid is None:
+        if self.counted is None:
             return self._raw_targets
-        valid = self.valid
-        if not self.multiclass and not self.setting.dense:
-            valid = self.xp.squeeze(valid, axis=1)
-        elif self.multiclass and self.setting.dense:
-            valid = self.xp.expand_dims(valid, axis=1)
-        return self.xp.where(valid, self._raw_targets, self.xp.zeros_like(self._raw_targets) + fill)
+        return self.xp.where(self.counted, self._raw_targets, fill)
+
+    def outside(self, low: int, high: int) -> Array:
+        """Where a target that counts is out of range."""
+        outside = (self._raw_targets < low) | (self._raw_targets > high)
+        return outside if self.counted is None else outside & self.counted
 
     @once
     def labels(self) -> Array | None:
@@ -157,13 +166,14 @@ class Block:
     def target_counts(self) -> Array:
         """Weight of each class in the targets, T_c = sum_i u_i y_ic: (n, C)."""
         if self.multiclass and self.labels is not None:
-            ones = self.xp.ones_like(self._labels_as_floats) if self.weights is None else self.weights
+            ones = self._ones if self.weights is None else self.weights
             return self.backend.class_sums(ones, self.labels, self.num_classes)
         return self.sum_pixels(self.targets)
 
     @once
-    def _labels_as_floats(self) -> Array:
-        return self.xp.astype(self.labels, self.dtype)
+    def _ones(self) -> Array:
+        """1 for each pixel (n, p) whose target is a label."""
+        return self.xp.ones_like(self.raw, dtype=self.dtype)
 
     # --- predictions ------------------------------------------------------------------------
 
@@ -173,8 +183,9 @@ class Block:
         scores = self.backend.upcast(self.predictions)
         if self.valid is None:
             return scores
-        harmless = 0.0 if self.from_logits else 0.5
-        return self.xp.where(self.class_axis(self.valid), scores, harmless)
+        if self.from_logits:
+            return self.backend.masked(scores, self.class_axis(self.valid))
+        return self.xp.where(self.class_axis(self.valid), scores, 0.5)
 
     @once
     def probs(self) -> Array:
@@ -268,7 +279,7 @@ class Block:
                     values = values * (self.column(factor) if factor.ndim == 1 else factor)
             return xp.sum(values, axis=1)
         if function is None:
-            values = xp.ones_like(self._labels_as_floats)
+            values = self._ones
         else:
             values = function(Side(lambda: self.target_log_probs, lambda: self.target_complements))
         for factor in factors:

@@ -322,20 +322,18 @@ class Pixels:
         if extremes is not None:
             if low <= extremes[0] and extremes[1] <= high:
                 return None
-            if self.whole.valid is not None:
-                extremes = backend.extremes(self.whole.counted_targets(fill=low))
-            if extremes is not None:
-                worst = extremes[0] if extremes[0] < low else extremes[1]
-                if low <= worst <= high or math.isnan(worst):
-                    return None
-                what = "labels" if not self.setting.dense or self.mode == "binary" else "values"
-                raise ValueError(
-                    f"`targets` must hold {what} from {low} to {high}"
-                    f"{f' or {self.setting.ignored}' if self.setting.ignored else ''}; got {worst}."
-                )
-        counted = self.whole.counted_targets(fill=low)
-        bad = xp.any((counted < low) | (counted > high))
-        return xp.where(bad, math.nan, self.constant(1.0))
+            found = backend.extremes(self.whole.outside(low, high))
+            if found is not None and not found[1]:
+                return None
+            extremes = backend.extremes(self.whole.counted_targets(fill=low))
+        if extremes is not None:
+            worst = extremes[0] if extremes[0] < low else extremes[1]
+            what = "labels" if not self.setting.dense or self.mode == "binary" else "values"
+            raise ValueError(
+                f"`targets` must hold {what} from {low} to {high}"
+                f"{f' or {self.setting.ignored}' if self.setting.ignored else ''}; got {worst}."
+            )
+        return xp.where(xp.any(self.whole.outside(low, high)), math.nan, self.constant(1.0))
 
     def _check_probabilities(self) -> None:
         extremes = self.backend.extremes(self.predictions)

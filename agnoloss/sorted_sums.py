@@ -12,7 +12,7 @@ from typing import Any
 
 from .backends.base import Array
 from .block import Block
-from .blocks import Passes
+from .passes import Passes
 from .pixels import Pixels
 
 TRUE, FALSE = 1, 2
@@ -41,8 +41,8 @@ class SortedSums(Passes):
         super().__init__(pixels)
         self.errors, self.weigh, self.per_image, self.matters = errors, weigh, per_image, matters
         self._weights: Array | None = None  # of the errors, until the gradient takes their place
-        images, classes, _ = pixels.predictions.shape
-        self.shape = (images, classes) if per_image else (classes,)
+        images, classes, _ = self.shape
+        self.rows = (images, classes) if per_image else (classes,)
 
     def composed(self, pixels: Pixels) -> list[Array]:
         """The same of all pixels at once, from operations that can be differentiated twice."""
@@ -50,7 +50,7 @@ class SortedSums(Passes):
 
     def vector(self) -> Array:
         """The sums, and the weight of each class in the targets, in one array."""
-        images, classes, places = self.pixels.predictions.shape
+        images, classes, places = self.shape
         self._weights = self.empty(images, classes, places)
         sides = self.pixels.backend.empty((images, classes, places), self.xp.int8, self.pixels.targets)
         self.each(lambda where: self._look(where, sides), self.slices)
@@ -63,7 +63,7 @@ class SortedSums(Passes):
     def split(self, xp: Any, vector: Array) -> list[Array]:
         """Take `vector` apart into sums and weights in the targets, with functions of any library."""
         half = vector.shape[0] // 2
-        return [xp.reshape(part, self.shape) for part in (vector[:half], vector[half:])]
+        return [xp.reshape(part, self.rows) for part in (vector[:half], vector[half:])]
 
     def gradient(self, vector: Array) -> Array:
         """Gradient (N, C, P) of the scores, given that of `vector`."""
@@ -119,9 +119,8 @@ class SortedSums(Passes):
         images, places = where
         here = (images, slice(None), places)
         of_row = of_sums[images, :, None] if self.per_image else of_sums[None, :, None]
-        taped = self.taped(self.block(where))
-        gradients = taped.gradients([self.errors(taped)], [place[here] * of_row])
-        place[here] = gradients["scores"]
+        taped = self.taped(self.block(where), "scores")
+        (place[here],) = taped.gradients([self.errors(taped)], [place[here] * of_row])
 
 
 def composed(

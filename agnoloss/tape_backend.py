@@ -111,23 +111,27 @@ class TapeBackend(Backend):
 
     def class_sums(self, values: Array, labels: Array, classes: int) -> Array:
         """Each pixel gets the gradient of its class's sum."""
-        xp, index = self.inner.xp, labels.value
+        inner, index = self.inner, labels.value
+        sums = inner.class_sums(values.value, index, classes)
+        return self.tape.note(sums, (values, lambda g: inner.per_label(g, index)))
 
-        def back(g: Array) -> Array:
-            return xp.take_along_axis(g, index, axis=1)
-
-        return self.tape.note(self.inner.class_sums(values.value, index, classes), (values, back))
+    def masked(self, values: Array, valid: Array) -> Array:
+        """The same of the gradient."""
+        inner, mask = self.inner, valid.value
+        return self.tape.note(inner.masked(values.value, mask), (values, lambda g: inner.masked(g, mask)))
 
     def sum_blocks(self, pixels: Any, statistics: tuple[Callable[..., Any], ...]) -> list[Any]:
         """Block by block, where the library can and predictions alone are differentiated."""
-        from .blocks import Blocks, worthwhile
+        from .blocks import blocks_of
+        from .passes import worthwhile
 
         tape, predictions = self.tape, pixels.predictions
         others = (pixels.targets, pixels.pixel_weights, pixels.class_weights, statistics)
         if not (self.inner.writes and worthwhile(pixels)) or tape.any_tracked(others):
             return super().sum_blocks(pixels, statistics)
-        blocks = Blocks(pixels.on(self.inner, tape.plain), tape.plain(statistics), predictions.tracked)
-        return blocks.split(self.xp, tape.note(blocks.vector(), (predictions, blocks.gradient)))
+        blocks = blocks_of(pixels.on(self.inner, tape.plain), tape.plain(statistics), predictions.tracked)
+        vector = tape.note(blocks.vector(), (predictions, blocks.gradient))
+        return blocks.split(self.xp, vector)
 
     def sum_sorted(
         self,
@@ -138,7 +142,7 @@ class TapeBackend(Backend):
         matters: Callable[[int, float], bool],
     ) -> list[Array]:
         """Row by row, under the same conditions."""
-        from .blocks import worthwhile
+        from .passes import worthwhile
         from .sorted_sums import SortedSums
 
         tape, predictions = self.tape, pixels.predictions

@@ -60,7 +60,7 @@ def _blocks(smallest: int, elements: int) -> Iterator[None]:
         if hasattr(library, "xp"):
             backends.append(agnoloss.backends.backend_of(library.array(np.zeros(())), "predictions"))
     with ExitStack() as stack:
-        stack.enter_context(mock.patch("agnoloss.blocks.SMALLEST_ELEMENTS", smallest))
+        stack.enter_context(mock.patch("agnoloss.passes.SMALLEST_ELEMENTS", smallest))
         for backend in backends:
             stack.enter_context(mock.patch.object(backend, "block_elements", elements))
         yield

@@ -100,6 +100,14 @@ class Backend:
         """The same values, cut off from differentiation."""
         return array
 
+    def masked(self, values: Array, valid: Array) -> Array:
+        """Floating values where a mask holds, 0 elsewhere."""
+        return self.xp.where(valid, values, 0.0)
+
+    def per_label(self, table: Array, labels: Array) -> Array:
+        """``table[n, labels[n, i]]`` for a table (N, C) of one number for each image and class: (N, P)."""
+        return self.xp.take_along_axis(table, labels, axis=1)
+
     # --- mathematics ------------------------------------------------------------------------
 
     def log_softmax(self, logits: Array) -> Array:
@@ -230,12 +238,14 @@ class Backend:
 
     def sum_blocks(self, pixels: Any, statistics: tuple[Callable[..., Any], ...]) -> list[Any]:
         """Statistics of all pixels; see `Pixels.sum`."""
-        from ..blocks import Blocks, worthwhile
+        from ..blocks import blocks_of
+        from ..passes import worthwhile
 
         if not (self.writes and worthwhile(pixels)):
             return [statistic(pixels.whole) for statistic in statistics]
-        blocks = Blocks(pixels, statistics, gradient=False)
-        return blocks.split(self.xp, blocks.vector())
+        blocks = blocks_of(pixels, statistics, gradient=False)
+        vector = blocks.vector()
+        return blocks.split(self.xp, vector)
 
     def sum_sorted(
         self,
@@ -246,7 +256,7 @@ class Backend:
         matters: Callable[[int, float], bool],
     ) -> list[Array]:
         """Sums over sorted pixels; see `Pixels.sum_sorted`."""
-        from ..blocks import worthwhile
+        from ..passes import worthwhile
         from ..sorted_sums import SortedSums, composed
 
         if not (self.sorts and worthwhile(pixels)):
@@ -260,8 +270,8 @@ class Backend:
     writes = False
     """Whether results may be written into parts of arrays, block by block."""
 
-    block_elements = 300_000
-    """Scores in a block, 1.2 MB of float32: half is as quick, twice leaves the cache of a core."""
+    block_elements = 320_000
+    """Scores in a block, 1.3 MB of float32: half is as quick, twice leaves the cache of a core."""
 
     threads = False
     """Whether blocks may run in threads."""
@@ -276,39 +286,39 @@ class Backend:
             values = values * self.xp.expand_dims(weights, axis=1)
         return self.xp.sum(values, axis=2)
 
-    def softmax_parts(self, logits: Array, valid: Array | None, place: Array | None) -> tuple[Array, Array]:
-        """Softmax, 0 where pixels do not count, and log of the sum of exponentials.
+    def exponentials(
+        self, logits: Array, valid: Array | None, place: Array | None
+    ) -> tuple[Array, Array, Array | None]:
+        """exp(z - top), its sum over classes, and top.
 
         Parameters
         ----------
         logits : array, (n, C, p)
-            Scores, as given.
+            Scores z, as given.
         valid : array, (n, p), or None
             Where they count; elsewhere they may hold anything, and the results something finite.
         place : array, (n, C, p), or None
-            Where to put the softmax if the library can write in place.
+            Where to leave the exponentials, if anywhere.
 
         Returns
         -------
-        tuple of arrays, (n, C, p) and (n, p)
+        tuple of arrays, (n, C, p), (n, p) and (n, p)
+            The last is None where it is 0.
         """
         xp = self.xp
         scores = self.upcast(logits)
         if valid is not None:
-            scores = xp.where(xp.expand_dims(valid, axis=1), scores, 0.0)
-        top = xp.max(scores, axis=1, keepdims=True)
-        exponentials = xp.exp(scores - top)
-        total = xp.sum(exponentials, axis=1, keepdims=True)
-        probs = exponentials / total
-        if valid is not None:
-            probs = xp.where(xp.expand_dims(valid, axis=1), probs, 0.0)
+            scores = self.masked(scores, xp.expand_dims(valid, axis=1))
+        top = xp.max(scores, axis=1)
+        exponentials = xp.exp(scores - xp.expand_dims(top, axis=1))
         if place is not None:
-            place[...] = probs
-        return probs, xp.squeeze(top + xp.log(total), axis=1)
+            place[...] = exponentials
+        return exponentials, xp.sum(exponentials, axis=1), top
 
     def softmax_gradient(
         self,
-        probs: Array,
+        exponentials: Array,
+        totals: Array,
         labels: Array,
         weights: Array | None,
         of_log_prob: Array | None,
@@ -318,18 +328,19 @@ class Backend:
 
         Parameters
         ----------
-        probs : array, (n, C, p)
-            Softmax, 0 where pixels do not count; it may be overwritten.
+        exponentials, totals : array, (n, C, p) and (n, p)
+            As `exponentials` returns them, p being their ratio. The first may be overwritten.
         labels : array, (n, p)
             Classes y.
         weights : array, (n, p), or None
-            Pixel weights u; None if they are 1 where pixels count.
+            Weights u of the pixels, 0 where they do not count; None if all are 1.
         of_log_prob : array, (n, p), or None
-            Gradient d of the log-probability of each pixel's label.
+            Gradient d of the log-probability of each pixel's label, 0 where pixels do not count.
         of_sums : array, (n, C), or None
             Gradient b of the weighted sums of probabilities.
         """
         xp = self.xp
+        probs = exponentials / xp.expand_dims(totals, axis=1)
         slope = 0.0
         if of_sums is not None:
             b = xp.expand_dims(of_sums, axis=2)

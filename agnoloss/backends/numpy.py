@@ -71,71 +71,79 @@ class NumPy(Backend):
 
     def gather(self, values: Array, labels: Array) -> Array:
         """By one ``take`` from the memory below: 4 times faster than take_along_axis."""
-        images, classes, places = values.shape
         steps = [step // values.itemsize for step in values.strides]
         if not values.size or min(steps) < 1 or steps[2] != 1:
             return np.take_along_axis(values, labels[:, None], axis=1)[:, 0]
-        length = (images - 1) * steps[0] + (classes - 1) * steps[1] + places
-        memory = as_strided(values, (length,), (values.itemsize,), writeable=False)
+        memory = as_strided(values, (_extent(values.shape, steps),), (values.itemsize,), writeable=False)
         return memory.take(_positions(labels, steps))
 
     def weighted_sums(self, values: Array, weights: Array | None) -> Array:
         """Without a product as large as the values, and without the threads of BLAS."""
         return values.sum(axis=2) if weights is None else np.einsum("ncp,np->nc", values, weights)
 
-    def softmax_parts(self, logits: Array, valid: Array | None, place: Array | None) -> tuple[Array, Array]:
+    def masked(self, values: Array, valid: Array) -> Array:
+        """By a copy with holes: ``where`` takes 4 times as long."""
+        kept = np.zeros(np.broadcast_shapes(values.shape, valid.shape), values.dtype)
+        np.copyto(kept, values, where=valid)
+        return kept
+
+    def per_label(self, table: Array, labels: Array) -> Array:
+        """By one ``take``: 5 times faster than take_along_axis."""
+        if table.shape[0] > 1:
+            labels = labels + np.arange(table.shape[0])[:, None] * table.shape[1]
+        return table.ravel().take(labels)
+
+    def exponentials(
+        self, logits: Array, valid: Array | None, place: Array | None
+    ) -> tuple[Array, Array, Array | None]:
         """In place; and without the largest score where the sums show that none was needed."""
         scores = self.upcast(logits)
-        probs = _scratch(scores.shape, scores.dtype, 0) if place is None else place
+        values = _scratch(scores.shape, scores.dtype, 0) if place is None else place
         with np.errstate(over="ignore", invalid="ignore"):
-            np.exp(scores, out=probs)
-            total = probs.sum(axis=1)
-        if total.size and _SAFE_SUMS[0] < total.min() and total.max() < _SAFE_SUMS[1]:
-            log_total = np.log(total)
-        else:  # far scores, or NaN, perhaps where pixels do not count
-            scores = scores if valid is None else np.where(valid[:, None], scores, 0.0)
-            with np.errstate(invalid="ignore"):
-                top = scores.max(axis=1)
-                np.subtract(scores, top[:, None], out=probs)
-            np.exp(probs, out=probs)
-            total = probs.sum(axis=1)
-            log_total = np.log(total) + top
-        np.divide(1.0 if valid is None else valid, total, out=total)
-        probs *= total[:, None]
-        return probs, log_total
+            np.exp(scores, out=values)
+            totals = values.sum(axis=1)
+        if totals.size and _SAFE_SUMS[0] < totals.min() and totals.max() < _SAFE_SUMS[1]:
+            return values, totals, None
+        if valid is not None:  # far scores, or NaN, perhaps where pixels do not count
+            scores = self.masked(scores, valid[:, None])
+        with np.errstate(invalid="ignore"):
+            top = scores.max(axis=1)
+            np.subtract(scores, top[:, None], out=values)
+        np.exp(values, out=values)
+        return values, values.sum(axis=1), top
 
     def softmax_gradient(
         self,
-        probs: Array,
+        exponentials: Array,
+        totals: Array,
         labels: Array,
         weights: Array | None,
         of_log_prob: Any,
         of_sums: Any,
     ) -> Array:
         """In place, with a gather and a scatter for the label's own class."""
+        inverse = np.reciprocal(totals)
         if of_sums is None:
-            probs *= -of_log_prob[:, None]
+            inverse *= of_log_prob
+            np.negative(inverse, out=inverse)
+            exponentials *= inverse[:, None]
         else:
-            slope = np.einsum("ncp,nc->np", probs, of_sums)
-            factor = _scratch(probs.shape, probs.dtype, 0)
-            if weights is None:
-                if of_log_prob is not None:
-                    slope += of_log_prob
-                np.subtract(of_sums[:, :, None], slope[:, None], out=factor)
-            else:
-                slope *= weights
-                if of_log_prob is not None:
-                    slope += of_log_prob
-                np.multiply(of_sums[:, :, None], weights[:, None], out=factor)
-                factor -= slope[:, None]
-            probs *= factor
+            scale = inverse if weights is None else inverse * weights
+            slope = np.einsum("ncp,nc->np", exponentials, of_sums)
+            slope *= scale
+            if of_log_prob is not None:
+                slope += of_log_prob
+            slope *= inverse
+            factor = _scratch(exponentials.shape, exponentials.dtype, 0)
+            np.multiply(of_sums[:, :, None], scale[:, None], out=factor)
+            factor -= slope[:, None]
+            exponentials *= factor
         if of_log_prob is not None:
-            steps = [step // probs.itemsize for step in probs.strides]
-            length = (probs.shape[0] - 1) * steps[0] + (probs.shape[1] - 1) * steps[1] + probs.shape[2]
-            memory = as_strided(probs, (length,), (probs.itemsize,))
+            steps = [step // exponentials.itemsize for step in exponentials.strides]
+            memory = as_strided(exponentials, (_extent(exponentials.shape, steps),), (exponentials.itemsize,))
             positions = _positions(labels, steps)
             memory[positions] = memory.take(positions) + of_log_prob
-        return probs
+        return exponentials
 
     def class_sums(self, values: Array, labels: Array, classes: int) -> Array:
         """Sum by one ``bincount``, in float64: one pass instead of one for each class."""
@@ -209,8 +217,9 @@ class NumPy(Backend):
         return reduce(np.maximum, (neighbours.part(windows, axis, s, length) for s in range(size)))
 
 
-# Between these the sum of exponentials has neither overflowed nor lost a term that matters.
-_SAFE_SUMS = (1e-15, 1e30)
+# Between these no exponential that matters has lost digits, and the logarithm of the sum has its last
+# digit near 1e-6, as the scores themselves.
+_SAFE_SUMS = (1e-6, 1e8)
 
 _local = threading.local()
 
@@ -248,6 +257,11 @@ def _packed(errors: Array, sides: Array) -> Array:
     keys |= np.arange(keys.size, dtype=np.uint32)
     keys.sort()
     return keys
+
+
+def _extent(shape: tuple[int, ...], steps: list[int]) -> int:
+    """Entries of memory from the first of an array (n, C, p) to its last."""
+    return 1 + sum((length - 1) * step for length, step in zip(shape, steps, strict=True))
 
 
 def _positions(labels: Array, steps: list[int]) -> Array:

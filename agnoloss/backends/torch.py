@@ -64,10 +64,12 @@ class Torch(Backend):
             return None
         if not array.numel():
             return 0, 0
-        if array.dtype in (torch.bool, torch.uint16, torch.uint32, torch.uint64):
-            array = array.to(torch.int64)  # aminmax has no kernel for these
-        low, high = torch.aminmax(array.detach())
-        return low.item(), high.item()
+        if array.dtype is torch.bfloat16:  # which NumPy does not know
+            low, high = torch.aminmax(array.detach())
+            return low.item(), high.item()
+        # Not aminmax: torch's threads go on spinning for a while and take a core from those of `passes`.
+        view = array.detach().numpy()
+        return view.min().item(), view.max().item()
 
     def constant(self, values: Any, dtype: Any, like: Array) -> Array:
         """Without array_api_compat's wrapper, which dynamo does not trace for lists."""
@@ -112,12 +114,13 @@ class Torch(Backend):
 
     def sum_blocks(self, pixels: Any, statistics: tuple[Callable[..., Any], ...]) -> list[Any]:
         """On a CPU in NumPy: its exponential and its allocations are twice as fast as torch's."""
-        from ..blocks import Blocks
+        from ..blocks import blocks_of
 
         if not _viewable(pixels, statistics):
             return super().sum_blocks(pixels, statistics)
+        needs_gradient = bool(pixels.predictions.requires_grad and torch.is_grad_enabled())
         on_numpy = pixels.on(_numpy(), _as_numpy)
-        return self._on_numpy(pixels, Blocks(on_numpy, _as_numpy(statistics), _needs_gradient(pixels)))
+        return self._on_numpy(pixels, blocks_of(on_numpy, _as_numpy(statistics), needs_gradient))
 
     def sum_sorted(
         self,
@@ -136,7 +139,8 @@ class Torch(Backend):
         return self._on_numpy(pixels, SortedSums(on_numpy, errors, weigh, per_image, matters))
 
     def _on_numpy(self, pixels: Any, sums: Any) -> list[Any]:
-        return sums.split(self.xp, _OnNumPy.apply(pixels.predictions, pixels, sums))
+        vector = _OnNumPy.apply(pixels.predictions, pixels, sums)
+        return sums.split(self.xp, vector)
 
     def cumulative_sum(self, values: Array) -> Array:
         """torch's own: dynamo warns about the wrapper's look for a namespace."""
@@ -209,7 +213,7 @@ def _viewable(pixels: Any, *others: Any) -> bool:
     Not where something traces or batches, where more than predictions is differentiated, in half
     precision, or with few scores.
     """
-    from ..blocks import worthwhile
+    from ..passes import worthwhile
 
     predictions = pixels.predictions
     beside = _tensors((pixels.targets, pixels.pixel_weights, pixels.class_weights, others))
@@ -221,10 +225,6 @@ def _viewable(pixels: Any, *others: Any) -> bool:
         and torch._C._functorch.maybe_current_level() is None
         and torch.autograd.forward_ad._current_level < 0
     )
-
-
-def _needs_gradient(pixels: Any) -> bool:
-    return bool(pixels.predictions.requires_grad and torch.is_grad_enabled())
 
 
 def _tensors(value: Any) -> list[Tensor]:
