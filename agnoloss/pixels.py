@@ -322,10 +322,11 @@ class Pixels:
         if extremes is not None:
             if low <= extremes[0] and extremes[1] <= high:
                 return None
-            found = backend.extremes(self.whole.outside(low, high))
+            seen = backend.seen(self)
+            found = seen.backend.extremes(seen.whole.outside(low, high))
             if found is not None and not found[1]:
                 return None
-            extremes = backend.extremes(self.whole.counted_targets(fill=low))
+            extremes = seen.backend.extremes(seen.whole.counted_targets(fill=low))
         if extremes is not None:
             worst = extremes[0] if extremes[0] < low else extremes[1]
             what = "labels" if not self.setting.dense or self.mode == "binary" else "values"

@@ -71,6 +71,13 @@ class Torch(Backend):
         view = array.detach().numpy()
         return view.min().item(), view.max().item()
 
+    def seen(self, pixels: Any) -> Any:
+        """NumPy's views of tensors in host memory, for the reason given in `extremes`."""
+        tensors = _tensors((pixels.predictions, pixels.targets, pixels.pixel_weights))
+        if any(not _in_host_memory(t) or t.dtype is torch.bfloat16 for t in tensors):
+            return pixels
+        return pixels.on(_numpy(), _as_numpy)
+
     def constant(self, values: Any, dtype: Any, like: Array) -> Array:
         """Without array_api_compat's wrapper, which dynamo does not trace for lists."""
         return torch.tensor(values, dtype=dtype, device=like.device)
