@@ -1,0 +1,104 @@
+"""``python -m benchmarks``: time and memory of every loss against its peers."""
+
+import sys
+from itertools import groupby
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from . import results, tables
+from .libraries import LIBRARIES
+from .run import GROWTH, Part, PartFailed, lacking, run
+from .workloads import WORKLOADS
+
+app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+PARTS = (*WORKLOADS, GROWTH)
+QUICK_FOLDER = Path("out") / "benchmarks"
+
+
+def words(text, allowed, what):
+    """A comma list whose words are all allowed."""
+    found = tuple(dict.fromkeys(word.strip() for word in text.split(",")))
+    if unknown := [word for word in found if word not in allowed]:
+        raise typer.BadParameter(
+            f"{what} are a comma list of {', '.join(allowed)}; got {', '.join(unknown)}."
+        )
+    return found
+
+
+@app.callback(invoke_without_command=True)
+def bench(
+    context: typer.Context,
+    workload: Annotated[str, typer.Option(help=f"Comma list of {', '.join(PARTS)}.")] = ",".join(PARTS),
+    library: Annotated[str, typer.Option(help="Comma list of libraries.")] = ",".join(LIBRARIES),
+    loss: Annotated[str, typer.Option(help="Loss or pattern, as 'dice*'.")] = "*",
+    device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
+    quick: Annotated[bool, typer.Option("--quick", help="Few rounds: to see that it runs.")] = False,
+    out: Annotated[
+        Path | None,
+        typer.Option(file_okay=False, help="Default: benchmarks/results, or out/benchmarks with --quick."),
+    ] = None,
+) -> None:
+    """Measure every loss against its peers: time in turn, peak memory, and how both grow."""
+    if context.invoked_subcommand is not None:
+        return
+    console = Console()
+    folder = out or (QUICK_FOLDER if quick else results.FOLDER)
+    libraries = words(library, LIBRARIES, "Libraries")
+    names = words(workload, PARTS, "Workloads")
+    (device,) = words(device, ("cpu", "cuda"), "Devices")
+    if device == "cpu":
+        libraries = tuple(name for name in libraries if name != "cupy")
+    for name in libraries:
+        if why := lacking(name):
+            console.print(f"[red]{name} is not measured: {why}[/]")
+    parts = [
+        Part(library, workload, loss, device, quick)
+        for workload in names
+        for library in libraries
+        if not lacking(library)
+    ]
+    failed = []
+    bar = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*bar, console=console, transient=True) as progress:
+        task = progress.add_task("", total=sum(part.steps for part in parts))
+        for part in (part for part in parts if part.steps):
+            title = f"{part.library} {part.workload}"
+
+            def tell(word, title=title):
+                progress.update(task, description=f"{title}: {word}", advance=1)
+
+            try:
+                about, rows = run(part, tell)
+            except PartFailed as error:
+                failed.append(title)
+                console.print(f"{title} failed:\n{error}", style="red", markup=False, highlight=False)
+                continue
+            results.write(results.path_of(folder, device, part.library, part.workload), about, rows)
+            show(console, title, rows)
+    if failed:
+        sys.exit(f"failed: {', '.join(failed)}")
+
+
+def show(console, title, rows):
+    """Print the table of one library and workload."""
+    found = tables.lines(rows)
+    passes = [key for key in tables.PASSES if any(key in line.cells for line in found)]
+    table = Table("", *(tables.PASSES[key] for key in passes), "", title=title)
+    for loss, group in groupby(found, key=lambda line: line.loss):
+        table.add_section()
+        table.add_row(f"[bold]{loss}[/]")
+        for line in group:
+            cells = [line.cells.get(key) for key in passes]
+            style = "bold red" if any(cell and cell.slower for cell in cells) else None
+            shown = ("" if cell is None else str(cell) for cell in cells)
+            table.add_row(line.name, *shown, "; ".join(line.notes), style=style)
+    console.print(table)
+
+
+if __name__ == "__main__":
+    app(prog_name=f"python -m {__package__}")

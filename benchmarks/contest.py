@@ -1,0 +1,58 @@
+"""Which calls are measured against each other, on which library, workload and pass."""
+
+import importlib
+from fnmatch import fnmatch
+from typing import NamedTuple
+
+from .peer import calls_of_ours
+from .workloads import WORKLOADS
+
+PEERS_OF = {"torch": "peers_torch", "numpy": "peers_numpy", "cupy": "peers_numpy", "jax": "peers_jax"}
+
+
+class Contest(NamedTuple):
+    """A loss on a workload: forward or both passes, eager or compiled."""
+
+    library: str
+    workload: str
+    loss: str
+    backward: bool
+    compiled: bool
+
+    def contestants(self):
+        """``{name: Ours or Peer}`` of all that take part: each call of agnoloss, then those it is held to."""
+        against = peers_on(self.library, WORKLOADS[self.workload], self.loss)
+        found = {}
+        for ours in calls_of_ours(self.loss, against):
+            found[ours.name] = ours
+            found |= {peer.name: peer for peer in against if peer.against == ours.name}
+        return found
+
+
+def peers_on(library, workload, pattern="*"):
+    """The peers that are declared for a library and run on a workload, of losses whose names match."""
+    declared = importlib.import_module(f".{PEERS_OF[library]}", __package__).PEERS
+    return [
+        peer
+        for peer in declared
+        if peer.mode == workload.mode and workload.name in peer.workloads and fnmatch(peer.loss, pattern)
+    ]
+
+
+def passes(library, workload):
+    """(backward, compiled) in order. Compiling for torch takes seconds each: for training, on W1 and W2."""
+    both = [(False, False), (True, False)]
+    if library == "jax":
+        jitted = [(False, True), (True, True)]
+        return both + jitted if workload == "W4" else jitted
+    return [*both, (True, True)] if library == "torch" and workload in ("W1", "W2") else both
+
+
+def contests(library, workload, pattern="*"):
+    """All that is measured on one library and workload, of the losses whose names match."""
+    losses = dict.fromkeys(peer.loss for peer in peers_on(library, WORKLOADS[workload], pattern))
+    return [
+        Contest(library, workload, loss, backward, compiled)
+        for loss in losses
+        for backward, compiled in passes(library, workload)
+    ]

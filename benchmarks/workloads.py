@@ -1,0 +1,68 @@
+"""What the losses are measured on: random scores that are mostly right, labels in patches, 5 % ignored."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+IGNORED = 255
+SHARE_IGNORED = 0.05
+PATCH = 8
+
+
+class Workload(NamedTuple):
+    """A shape of scores, (N, C, *S); one channel is a binary problem."""
+
+    name: str
+    shape: tuple[int, ...]
+
+    @property
+    def mode(self):
+        return "binary" if self.shape[1] == 1 else "multiclass"
+
+    @property
+    def size(self):
+        """Bytes of the scores: the unit L of memory."""
+        return 4 * int(np.prod(self.shape))
+
+
+WORKLOADS = {
+    workload.name: workload
+    for workload in (
+        Workload("W1", (4, 19, 256, 256)),
+        Workload("W2", (8, 1, 512, 512)),
+        Workload("W3", (2, 14, 64, 96, 96)),
+        Workload("W4", (8, 4, 32, 32)),
+    )
+}
+
+
+class Inputs(NamedTuple):
+    """Float32 scores, int64 labels with some ignored, and the same labels with none."""
+
+    logits: np.ndarray
+    labels: np.ndarray
+    clean: np.ndarray
+
+    @property
+    def share_valid(self):
+        return float(np.mean(self.labels != IGNORED))
+
+
+def inputs(workload, seed=0):
+    """The same numbers on every run; low classes are more frequent than high ones."""
+    rng = np.random.default_rng(seed)
+    images, channels, *space = workload.shape
+    classes = max(channels, 2)
+    coarse = [-(-length // PATCH) for length in space]
+    frequency = 1 / np.arange(1, classes + 1) ** 0.8
+    clean = rng.choice(classes, (images, *coarse), p=frequency / frequency.sum())
+    for axis, length in enumerate(space, 1):
+        clean = np.take(np.repeat(clean, PATCH, axis), np.arange(length), axis)
+    logits = 2 * rng.standard_normal(workload.shape, dtype=np.float32)
+    if workload.mode == "binary":
+        logits += (4 * clean[:, None] - 2).astype(np.float32)
+    else:
+        true = clean[:, None]
+        np.put_along_axis(logits, true, np.take_along_axis(logits, true, 1) + 4, 1)
+    ignored = rng.random(clean.shape, dtype=np.float32) < SHARE_IGNORED
+    return Inputs(logits, np.where(ignored, IGNORED, clean), clean)
