@@ -82,7 +82,7 @@ def typecheck(session: nox.Session) -> None:
 def core(session: nox.Session) -> None:
     """NumPy and array-api-strict, and that no other array library is imported on the way."""
     install(session, extras="[demo]")
-    paths = ("backends_tests/numpy", "backends_tests/strict", *CONFORMANCE)
+    paths = ("backends_tests/numpy", "backends_tests/strict", "benchmarks", *CONFORMANCE)
     run_pytest(session, *paths, *(f"--ignore={path}" for path in AGREEMENT), backend="numpy,strict")
     # Once more without helpers of the test runner, every loss in one process.
     paths = ("backends_tests/strict", *(f"{folder}/test_references.py" for folder in CONFORMANCE))
@@ -155,6 +155,19 @@ def parity(session: nox.Session) -> None:
     # Its losses need torch alone; what it depends on (torchvision, timm, a model hub) is for its encoders.
     session.install("--no-deps", CONSTRAINTS, "segmentation-models-pytorch")
     run_pytest(session, "parity", backend="torch,jax")
+
+
+@nox.session(default=False)
+def bench(session: nox.Session) -> None:
+    """Time and memory of every loss against its peers: docs/performance.md. `-- --quick` takes a minute."""
+    if sys.version_info < (3, 11):
+        session.skip("the newest Keras, kornia and JAX need Python 3.11")
+    install(session, extras="[torch,jax]", groups=("bench",))
+    # As in `parity`: its losses need torch alone.
+    session.install("--no-deps", CONSTRAINTS, "segmentation-models-pytorch")
+    if has_gpu():
+        session.install("cupy-cuda12x")
+    session.run("python", "-m", "benchmarks", *session.posargs)
 
 
 @nox.session

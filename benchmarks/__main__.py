@@ -1,6 +1,7 @@
 """``python -m benchmarks``: time and memory of every loss against its peers."""
 
 import sys
+from collections import Counter
 from itertools import groupby
 from pathlib import Path
 from typing import Annotated
@@ -10,13 +11,13 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from . import results, tables
+from . import results, tables, targets
 from .libraries import LIBRARIES
 from .run import GROWTH, Part, PartFailed, lacking, run
-from .workloads import WORKLOADS
+from .workloads import FIXED
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
-PARTS = (*WORKLOADS, GROWTH)
+PARTS = (*FIXED, GROWTH)
 QUICK_FOLDER = Path("out") / "benchmarks"
 
 
@@ -80,8 +81,42 @@ def bench(
                 continue
             results.write(results.path_of(folder, device, part.library, part.workload), about, rows)
             show(console, title, rows)
+    summarise(console, folder, device)
     if failed:
         sys.exit(f"failed: {', '.join(failed)}")
+
+
+def summarise(console, folder, device):
+    """Print the targets, from all results there are, and write them and the picture beside these."""
+    found = results.read(folder)
+    verdicts = targets.verdicts(found, device)
+    table = Table("", "", "target", "measured", "", title=f"Targets, {device}")
+    for verdict in (verdict for verdict in verdicts if verdict.met is not None):
+        sign = "≥" if verdict.at_least else "≤"
+        measured = "" if verdict.measured is None else f"{verdict.measured:.3g}"
+        style = "green" if verdict.met else "bold red"
+        required = f"{sign} {verdict.required:.3g}"
+        table.add_row(verdict.target, verdict.what, required, measured, str(verdict), style=style)
+    console.print(table)
+    outcomes = Counter(verdict.met for verdict in verdicts)
+    console.print(f"{outcomes[True]} met, {outcomes[False]} missed, {outcomes[None]} not measured")
+    results.write_targets(folder, device, verdicts)
+    from .plot import draw
+
+    draw(found, device, folder / f"{device}.png")
+
+
+@app.command()
+def page(
+    check: Annotated[bool, typer.Option("--check", help="Exit 1 if the page is stale.")] = False,
+) -> None:
+    """Put the results into docs/performance.md."""
+    from . import page
+
+    try:
+        (page.check if check else page.write)()
+    except page.StaleError as error:
+        sys.exit(str(error))
 
 
 def show(console, title, rows):
@@ -89,9 +124,9 @@ def show(console, title, rows):
     found = tables.lines(rows)
     passes = [key for key in tables.PASSES if any(key in line.cells for line in found)]
     table = Table("", *(tables.PASSES[key] for key in passes), "", title=title)
-    for loss, group in groupby(found, key=lambda line: line.loss):
+    for heading, group in groupby(found, key=lambda line: line.title):
         table.add_section()
-        table.add_row(f"[bold]{loss}[/]")
+        table.add_row(f"[bold]{heading}[/]")
         for line in group:
             cells = [line.cells.get(key) for key in passes]
             style = "bold red" if any(cell and cell.slower for cell in cells) else None

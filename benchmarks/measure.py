@@ -19,15 +19,17 @@ TOLERANCE = 1e-3
 PRELOAD = {"torch": ("torch", "monai.losses", "kornia.losses"), "jax": ("jax", "optax", "keras")}
 """What takes seconds to import, and starts no threads: forkserver leaves out what is not there."""
 
-SMALLEST = 2**22
+SMALLEST = 10**6
 """Bytes of scores below which a peak is made of other things than arrays."""
 
 
-def measure(library, workload, pattern, device, quick, tell):
-    """Measure all contests of one library on one workload.
+def measure(library, workloads, pattern, device, quick, tell):
+    """Measure all contests of one library on some workloads.
 
     Parameters
     ----------
+    workloads : tuple of str
+        Their names.
     pattern : str
         Of the losses' names.
     tell : callable
@@ -39,19 +41,21 @@ def measure(library, workload, pattern, device, quick, tell):
         One row for each contest, as it is kept in a file.
     """
     prepare()
-    given, runner = inputs(WORKLOADS[workload]), LIBRARIES[library](device)
-    rows = []
-    for contest in contests(library, workload, pattern):
-        rows.append(_compare(contest, runner, given, QUICK if quick else FULL))
-        tell(contest.loss)
+    runner, rows = LIBRARIES[library](device), []
+    for workload in workloads:
+        given = inputs(WORKLOADS[workload])
+        exact = accuracy.Exact(given)
+        for contest in contests(library, workload, pattern):
+            rows.append(_compare(contest, runner, given, exact, QUICK if quick else FULL))
+            tell(contest.loss)
     _add_peaks([row for row in rows if not row["compiled"]], library, device, tell)
     return rows
 
 
-def steps(library, workload, pattern):
+def steps(library, workloads, pattern):
     """How often `measure` tells of progress."""
-    found = contests(library, workload, pattern)
-    eager = [contest for contest in found if not contest.compiled and _has_peaks(workload)]
+    found = [contest for workload in workloads for contest in contests(library, workload, pattern)]
+    eager = [contest for contest in found if not contest.compiled and _has_peaks(contest.workload)]
     return len(found) + sum(len(contest.contestants()) for contest in eager)
 
 
@@ -74,7 +78,7 @@ def run_of(contest, who, runner, given):
     return (runner.both if contest.backward else runner.forward)(call, z, y, contest.compiled)
 
 
-def _compare(contest, runner, given, effort):
+def _compare(contest, runner, given, exact, effort):
     """The row of a contest: who took part, values, times by round; who could not, and why."""
     found, entries, runs = contest.contestants(), {}, {}
     for name, who in found.items():
@@ -93,6 +97,9 @@ def _compare(contest, runner, given, effort):
         else:
             runs[name] = run
             _describe(entry, entries, who, result, contest, runner, given)
+            if contest.backward and exact.knows(contest):
+                gradient = np.moveaxis(runner.to_numpy(result[1]), -1 if who.last else 1, 1)
+                entry["gradient_error"] = _short(exact.error(contest.loss, gradient, who))
             del result
     gc.collect()
     z = runner.array(given.logits)
@@ -107,7 +114,7 @@ def _compare(contest, runner, given, effort):
 
 
 def _describe(entry, entries, who, result, contest, runner, given):
-    """What a call computed: its value, whether agnoloss's is the same, the error of its gradient."""
+    """What a call computed: its value, whether agnoloss's is the same."""
     entry["value"] = float(result[0] if contest.backward else result)
     if not who.is_ours:
         share_valid = given.share_valid if who.ignores else 1.0
@@ -115,9 +122,6 @@ def _describe(entry, entries, who, result, contest, runner, given):
         ours = entries[who.against]["value"]
         entry |= {"against": who.against, "other": who.other}
         entry["agrees"] = bool(abs(value - ours) <= TOLERANCE * abs(ours))
-    if contest.backward and accuracy.is_measured(contest):
-        gradient = np.moveaxis(runner.to_numpy(result[1]), -1 if who.last else 1, 1)
-        entry["gradient_error"] = _short(accuracy.error(contest.loss, gradient, given, who))
 
 
 def _add_peaks(rows, library, device, tell):

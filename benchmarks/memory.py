@@ -41,8 +41,13 @@ def _status(name):
 
 
 def allocate(megabytes):
-    """A call whose peak is known."""
+    """An array whose size is known."""
     return np.ones(megabytes * 2**20 // 8)
+
+
+def peak_of_allocation(megabytes):
+    """What `peak_of` finds for it."""
+    return peak_of(lambda: allocate(megabytes))
 
 
 def in_fresh_process(module, name, *arguments, preload=()):

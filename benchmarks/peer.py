@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import agnoloss
 
-from .workloads import IGNORED, WORKLOADS
+from .workloads import FIXED, IGNORED
 
 
 class Peer(NamedTuple):
@@ -22,8 +22,8 @@ class Peer(NamedTuple):
         ``call(logits, labels)`` is timed.
     mode : str
         Of the workloads that it is measured on.
-    ours : dict
-        Options with which agnoloss computes the same number.
+    options : dict
+        Of agnoloss's call, with which it computes the same number.
     scale : callable
         ``(classes, share_valid) -> factor`` by which the peer's number is smaller, for other divisors.
     ignores : bool
@@ -33,25 +33,27 @@ class Peer(NamedTuple):
     other : str
         Why the number is not agnoloss's; empty where it is.
     workloads : tuple
-        Where it is measured, if not on all of its mode.
+        Where it is measured, if not on the four of fixed size.
+    is_ours : bool
+        What tells it from `Ours`.
     """
 
     loss: str
     name: str
     make: Callable
     mode: str = "multiclass"
-    ours: dict = {}
+    options: dict = {}
     scale: Callable = lambda classes, share_valid: 1.0
     ignores: bool = True
     last: bool = False
     other: str = ""
-    workloads: tuple[str, ...] = tuple(WORKLOADS)
+    workloads: tuple[str, ...] = FIXED
     is_ours: bool = False
 
     @property
     def against(self):
         """The name of agnoloss's call that it is measured against."""
-        return Ours(self.loss, self.ours, self.ignores, self.last).name
+        return Ours(self.loss, self.options, self.ignores, self.last).name
 
 
 class Ours(NamedTuple):
@@ -83,6 +85,6 @@ def calls_of_ours(loss, peers):
     """The different calls of agnoloss that these peers of a loss are measured against."""
     found = {}
     for peer in (Peer(loss, "agnoloss", None), *peers):
-        ours = Ours(loss, peer.ours, peer.ignores, peer.last)
+        ours = Ours(loss, peer.options, peer.ignores, peer.last)
         found.setdefault(ours.name, ours)
     return list(found.values())

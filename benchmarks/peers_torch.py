@@ -2,7 +2,7 @@
 
 from .packages import smp_losses
 from .peer import Peer
-from .workloads import IGNORED
+from .workloads import FIXED, GROWING, IGNORED
 
 # --- cross entropy ------------------------------------------------------------------------------
 
@@ -154,7 +154,7 @@ def region(mode):
     monai_tversky = monai_region("TverskyLoss", **TVERSKY, **POOLED, **SMOOTH)
     monai_both = monai_region("DiceCELoss", batch=True, **SMOOTH)
     return [
-        Peer("dice_loss", "MONAI", monai_dice, mode),
+        Peer("dice_loss", "MONAI", monai_dice, mode, workloads=(*FIXED, *GROWING)),
         Peer("dice_loss", "smp", smp_region("DiceLoss", smooth=0.5), mode),
         Peer("jaccard_loss", "MONAI", monai_jaccard, mode),
         Peer("jaccard_loss", "smp", smp_region("JaccardLoss", smooth=1.0), mode),
@@ -165,24 +165,24 @@ def region(mode):
 
 
 PEERS = [
-    Peer("cross_entropy_loss", "torch", torch_cross_entropy),
+    Peer("cross_entropy_loss", "torch", torch_cross_entropy, workloads=(*FIXED, *GROWING)),
     Peer("cross_entropy_loss", "smp", smp_cross_entropy, scale=by_all_pixels),
     Peer("focal_loss", "kornia", kornia_focal, scale=by_all_elements),
     Peer("focal_loss", "MONAI", monai_focal),
     Peer("focal_loss", "smp", smp_focal, other="one sigmoid per class, no softmax"),
     *region("multiclass"),
-    Peer("dice_loss", "kornia micro", kornia_region("dice_loss", ignore_index=IGNORED), ours=MICRO),
+    Peer("dice_loss", "kornia micro", kornia_region("dice_loss", ignore_index=IGNORED), options=MICRO),
     Peer(
         "dice_loss",
         "kornia macro",
         kornia_region("dice_loss", average="macro", ignore_index=IGNORED),
-        ours=PRESENT,
+        options=PRESENT,
     ),
     Peer(
         "tversky_loss",
         "kornia",
         kornia_region("tversky_loss", ignore_index=IGNORED, **TVERSKY),
-        ours=PRESENT,
+        options=PRESENT,
     ),
     Peer(
         "focal_tversky_loss",
@@ -194,7 +194,7 @@ PEERS = [
         "generalized_dice_loss",
         "MONAI",
         monai_region("GeneralizedDiceLoss", batch=True, **SMOOTH),
-        ours={"smooth": 1.0},
+        options={"smooth": 1.0},
         ignores=False,
     ),
     Peer("dice_cross_entropy_loss", "smp + torch", smp_dice_and_torch_cross_entropy),
@@ -205,7 +205,7 @@ PEERS = [
         "lovasz_softmax_loss",
         "kornia",
         kornia_region("lovasz_softmax_loss"),
-        ours={"per_image": True, "classes": "all"},
+        options={"per_image": True, "classes": "all"},
         ignores=False,
     ),
     # A volume takes both of them a minute: all in distance transforms.

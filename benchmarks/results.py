@@ -21,6 +21,13 @@ def write(path, about, rows):
     path.write_text(f'{{"about": {json.dumps(about)},\n"rows": [\n{lines}\n]}}\n', encoding="utf-8")
 
 
+def write_targets(folder, device, verdicts):
+    """Write what became of the targets."""
+    rows = [{**verdict._asdict(), "met": verdict.met, "outcome": str(verdict)} for verdict in verdicts]
+    text = json.dumps(rows, indent=0, ensure_ascii=False)
+    (folder / f"targets-{device}.json").write_text(f"{text}\n", encoding="utf-8")
+
+
 def read(folder):
     """Every file's content by (device, library, workload)."""
     found = {}

@@ -8,11 +8,13 @@ import traceback
 from datetime import datetime, timezone
 from typing import NamedTuple
 
-from . import growth, measure
+from . import measure
 from .libraries import THREADS
 from .packages import versions
+from .workloads import GROWING
 
 GROWTH = "growth"
+QUICK_STOPS_AT = "10^6"
 MODULES = {"torch": "torch", "numpy": "numpy", "jax": "jax", "cupy": "cupy"}
 
 
@@ -26,10 +28,15 @@ class Part(NamedTuple):
     quick: bool
 
     @property
+    def workloads(self):
+        if self.workload != GROWTH:
+            return (self.workload,)
+        return GROWING[: GROWING.index(QUICK_STOPS_AT) + 1] if self.quick else GROWING
+
+    @property
     def steps(self):
-        if self.workload == GROWTH:
-            return growth.steps(self.library, self.losses, self.quick)
-        return measure.steps(self.library, self.workload, self.losses)
+        """How often `run` tells of progress."""
+        return measure.steps(self.library, self.workloads, self.losses)
 
 
 class PartFailed(RuntimeError):
@@ -79,10 +86,7 @@ def _measure(part, connection):
         connection.send(("step", word))
 
     try:
-        if part.workload == GROWTH:
-            rows = growth.measure(part.library, part.losses, part.device, part.quick, tell)
-        else:
-            rows = measure.measure(*part, tell)
+        rows = measure.measure(part.library, part.workloads, part.losses, part.device, part.quick, tell)
         connection.send(("rows", rows))
     except Exception:
         connection.send(("failed", traceback.format_exc()))

@@ -4,7 +4,7 @@ from statistics import median
 from typing import NamedTuple
 
 from .rounds import Ratio, ratio
-from .workloads import WORKLOADS
+from .workloads import GROWING, WORKLOADS
 
 PASSES = {
     (False, False): "forward",
@@ -41,27 +41,28 @@ class Cell(NamedTuple):
 class Line(NamedTuple):
     """A contestant: its cells by pass, and what must be said of it."""
 
-    loss: str
+    title: str  # of the lines that belong together
     name: str
-    ours: bool
     cells: dict[tuple[bool, bool], Cell]
     notes: tuple[str, ...]
 
 
 def lines(rows):
-    """The lines of a file's rows, losses and contestants in their order."""
+    """The lines of a file's rows, in their order."""
     found = {}
     for row in rows:
+        title = row["loss"] + (f", {row['workload']} scores" if row["workload"] in GROWING else "")
         entries = {entry["name"]: entry for entry in row["entries"]}
         for entry in row["entries"]:
-            key = (row["loss"], entry["name"])
-            line = found.setdefault(key, Line(*key, entry["ours"], {}, ()))
+            key = (title, entry["name"])
+            line = found.setdefault(key, Line(*key, {}, ()))
             notes = dict.fromkeys((*line.notes, *_notes(entry)))
             cells = dict(line.cells)
             if "seconds" in entry:
                 cells[row["backward"], row["compiled"]] = _cell(entry, entries, row)
             found[key] = line._replace(cells=cells, notes=tuple(notes))
-    return sorted(found.values(), key=lambda line: list(dict.fromkeys(k[0] for k in found)).index(line.loss))
+    order = list(dict.fromkeys(title for title, _ in found))
+    return sorted(found.values(), key=lambda line: order.index(line.title))
 
 
 def _cell(entry, entries, row):

@@ -25,15 +25,16 @@ class Workload(NamedTuple):
         return 4 * int(np.prod(self.shape))
 
 
-WORKLOADS = {
-    workload.name: workload
-    for workload in (
-        Workload("W1", (4, 19, 256, 256)),
-        Workload("W2", (8, 1, 512, 512)),
-        Workload("W3", (2, 14, 64, 96, 96)),
-        Workload("W4", (8, 4, 32, 32)),
-    )
-}
+_FIXED = (
+    Workload("W1", (4, 19, 256, 256)),
+    Workload("W2", (8, 1, 512, 512)),
+    Workload("W3", (2, 14, 64, 96, 96)),
+    Workload("W4", (8, 4, 32, 32)),
+)
+_GROWING = tuple(Workload(f"10^{digits}", (1, 10, 10**digits // 10)) for digits in range(4, 9))
+WORKLOADS = {workload.name: workload for workload in (*_FIXED, *_GROWING)}
+FIXED = tuple(workload.name for workload in _FIXED)
+GROWING = tuple(workload.name for workload in _GROWING)
 
 
 class Inputs(NamedTuple):
