@@ -13,7 +13,7 @@ from rich.table import Table
 
 from . import results, tables, targets
 from .libraries import LIBRARIES
-from .run import GROWTH, Part, PartFailed, lacking, run
+from .run import GROWTH, Failed, Request, lacking, run
 from .workloads import FIXED
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
@@ -38,7 +38,9 @@ def bench(
     library: Annotated[str, typer.Option(help="Comma list of libraries.")] = ",".join(LIBRARIES),
     loss: Annotated[str, typer.Option(help="Loss or pattern, as 'dice*'.")] = "*",
     device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
-    quick: Annotated[bool, typer.Option("--quick", help="Few rounds: to see that it runs.")] = False,
+    quick: Annotated[
+        bool, typer.Option("--quick", help="Small inputs, few rounds: to see that it runs.")
+    ] = False,
     out: Annotated[
         Path | None,
         typer.Option(file_okay=False, help="Default: benchmarks/results, or out/benchmarks with --quick."),
@@ -57,30 +59,25 @@ def bench(
     for name in libraries:
         if why := lacking(name):
             console.print(f"[red]{name} is not measured: {why}[/]")
-    parts = [
-        Part(library, workload, loss, device, quick)
-        for workload in names
-        for library in libraries
-        if not lacking(library)
-    ]
+    requests = [Request(name, names, loss, device, quick) for name in libraries if not lacking(name)]
     failed = []
     bar = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*bar, console=console, transient=True) as progress:
-        task = progress.add_task("", total=sum(part.steps for part in parts))
-        for part in (part for part in parts if part.steps):
-            title = f"{part.library} {part.workload}"
+        task = progress.add_task("", total=sum(request.steps for request in requests))
+        for request in (request for request in requests if request.steps):
 
-            def tell(word, title=title):
-                progress.update(task, description=f"{title}: {word}", advance=1)
+            def tell(word, library=request.library):
+                progress.update(task, description=f"{library} {word}", advance=1)
 
             try:
-                about, rows = run(part, tell)
-            except PartFailed as error:
-                failed.append(title)
-                console.print(f"{title} failed:\n{error}", style="red", markup=False, highlight=False)
-                continue
-            results.write(results.path_of(folder, device, part.library, part.workload), about, rows)
-            show(console, title, rows)
+                for name, about, rows in run(request, tell):
+                    results.write(results.path_of(folder, device, request.library, name), about, rows)
+                    show(console, f"{request.library} {name}", rows)
+            except Failed as error:
+                failed.append(request.library)
+                console.print(
+                    f"{request.library} failed:\n{error}", style="red", markup=False, highlight=False
+                )
     summarise(console, folder, device)
     if failed:
         sys.exit(f"failed: {', '.join(failed)}")

@@ -18,6 +18,13 @@ class Contest(NamedTuple):
     loss: str
     backward: bool
     compiled: bool
+    quick: bool = False
+
+    @property
+    def shown(self):
+        """The workload, in the size that is measured."""
+        workload = WORKLOADS[self.workload]
+        return workload.halved() if self.quick and self.workload in ("W1", "W2", "W3") else workload
 
     def contestants(self):
         """``{name: Ours or Peer}`` of all that take part: each call of agnoloss, then those it is held to."""
@@ -39,22 +46,21 @@ def peers_on(library, workload, pattern="*"):
     ]
 
 
-def passes(library, workload):
+def passes(library, workload, quick):
     """(backward, compiled) in order. Compiling for torch takes seconds each: for training, on W1 and W2."""
+    eager, compiled = [(False, False), (True, False)], [(False, True), (True, True)]
     if workload in GROWING:
-        return [(True, False)] if library in ("numpy", "torch") else []
-    both = [(False, False), (True, False)]
+        return eager[1:] if library in ("numpy", "torch") else []
     if library == "jax":
-        jitted = [(False, True), (True, True)]
-        return both + jitted if workload == "W4" else jitted
-    return [*both, (True, True)] if library == "torch" and workload in ("W1", "W2") else both
+        return eager + compiled if workload == "W4" and not quick else compiled
+    return eager + compiled[1:] if library == "torch" and workload in ("W1", "W2") and not quick else eager
 
 
-def contests(library, workload, pattern="*"):
+def contests(library, workload, pattern="*", quick=False):
     """All that is measured on one library and workload, of the losses whose names match."""
     losses = dict.fromkeys(peer.loss for peer in peers_on(library, WORKLOADS[workload], pattern))
     return [
-        Contest(library, workload, loss, backward, compiled)
+        Contest(library, workload, loss, backward, compiled, quick)
         for loss in losses
-        for backward, compiled in passes(library, workload)
+        for backward, compiled in passes(library, workload, quick)
     ]

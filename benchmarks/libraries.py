@@ -45,6 +45,9 @@ class Numpy:
     def wait(self, result):
         """Return when `result` is computed."""
 
+    def forget(self):
+        """Drop what was compiled, where that is limited."""
+
     def peak(self, run):
         """Bytes that a run needs beside what there is before it."""
         return peak_of(run)
@@ -120,6 +123,10 @@ class Torch:
         if self.device != "cpu":
             self.torch.cuda.synchronize()
 
+    def forget(self):
+        # Dynamo compiles the same code eight times, then no more: and calls of agnoloss share theirs.
+        self.torch._dynamo.reset()
+
     def peak(self, run):
         if self.device == "cpu":
             return peak_of(run)
@@ -162,6 +169,9 @@ class Jax:
 
     def wait(self, result):
         self.jax.block_until_ready(result)
+
+    def forget(self):
+        self.jax.clear_caches()
 
     def peak(self, run):
         if self.jax.default_backend() == "cpu":

@@ -8,11 +8,11 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 
 from . import accuracy
-from .contest import PEERS_OF, contests
+from .contest import PEERS_OF, Contest, contests
 from .libraries import LIBRARIES, THREADS
 from .memory import in_fresh_process
 from .rounds import FULL, QUICK, in_turn
-from .workloads import WORKLOADS, inputs
+from .workloads import inputs
 
 TOLERANCE = 1e-3
 
@@ -23,15 +23,15 @@ SMALLEST = 10**6
 """Bytes of scores below which a peak is made of other things than arrays."""
 
 
-def measure(library, workloads, pattern, device, quick, tell):
-    """Measure all contests of one library on some workloads.
+def measure(library, workload, pattern, device, quick, tell):
+    """Measure all contests of one library on one workload.
 
     Parameters
     ----------
-    workloads : tuple of str
-        Their names.
     pattern : str
         Of the losses' names.
+    quick : bool
+        Whether to take small inputs, few rounds, and compile nothing for torch.
     tell : callable
         Takes a word of progress after each of `steps`.
 
@@ -41,22 +41,21 @@ def measure(library, workloads, pattern, device, quick, tell):
         One row for each contest, as it is kept in a file.
     """
     prepare()
-    runner, rows = LIBRARIES[library](device), []
-    for workload in workloads:
-        given = inputs(WORKLOADS[workload])
-        exact = accuracy.Exact(given)
-        for contest in contests(library, workload, pattern):
-            rows.append(_compare(contest, runner, given, exact, QUICK if quick else FULL))
-            tell(contest.loss)
-    _add_peaks([row for row in rows if not row["compiled"]], library, device, tell)
+    runner, rows, found = LIBRARIES[library](device), [], contests(library, workload, pattern, quick)
+    given = inputs(found[0].shown)
+    exact = accuracy.Exact(given)
+    for contest in found:
+        rows.append(_compare(contest, runner, given, exact, QUICK if quick else FULL))
+        tell(f"{workload} {contest.loss}")
+    _add_peaks(rows, library, device, tell)
     return rows
 
 
-def steps(library, workloads, pattern):
+def steps(library, workload, pattern, quick):
     """How often `measure` tells of progress."""
-    found = [contest for workload in workloads for contest in contests(library, workload, pattern)]
-    eager = [contest for contest in found if not contest.compiled and _has_peaks(contest.workload)]
-    return len(found) + sum(len(contest.contestants()) for contest in eager)
+    found = contests(library, workload, pattern, quick)
+    probed = [contest for contest in found if not contest.compiled and contest.shown.size >= SMALLEST]
+    return len(found) + sum(len(contest.contestants()) for contest in probed)
 
 
 def prepare():
@@ -66,13 +65,9 @@ def prepare():
     warnings.simplefilter("ignore")  # what peers warn of is their business
 
 
-def _has_peaks(workload):
-    return WORKLOADS[workload].size >= SMALLEST
-
-
 def run_of(contest, who, runner, given):
     """What is timed: a call without arguments that computes the value, or the value and gradient."""
-    call = who.make(WORKLOADS[contest.workload])
+    call = who.make(contest.shown)
     z = runner.array(np.moveaxis(given.logits, 1, -1).copy() if who.last else given.logits)
     y = runner.array(given.labels if who.ignores else given.clean)
     return (runner.both if contest.backward else runner.forward)(call, z, y, contest.compiled)
@@ -81,6 +76,7 @@ def run_of(contest, who, runner, given):
 def _compare(contest, runner, given, exact, effort):
     """The row of a contest: who took part, values, times by round; who could not, and why."""
     found, entries, runs = contest.contestants(), {}, {}
+    runner.forget()
     for name, who in found.items():
         entry = entries[name] = {"name": name, "ours": who.is_ours, "ignores": who.ignores}
         try:
@@ -106,11 +102,16 @@ def _compare(contest, runner, given, exact, effort):
     seconds = in_turn({**runs, "floor": runner.floor(z)}, runner.wait, effort)
     for name in runs:
         entries[name]["seconds"] = [_short(time) for time in seconds[name]]
-        if contest.compiled and _has_peaks(contest.workload):
+        if contest.compiled and contest.shown.size >= SMALLEST:
             # Compiled and run as often as that, it would not know a process of its own from this one.
             entries[name]["peak"] = runner.peak(runs[name])
     floor = [_short(time) for time in seconds["floor"]]
-    return {**contest._asdict(), "floor": floor, "entries": list(entries.values())}
+    return {
+        **contest._asdict(),
+        "size": contest.shown.size,
+        "floor": floor,
+        "entries": list(entries.values()),
+    }
 
 
 def _describe(entry, entries, who, result, contest, runner, given):
@@ -131,14 +132,15 @@ def _add_peaks(rows, library, device, tell):
     def add(pair):
         row, entry = pair
         if "seconds" in entry:
-            contest = {name: row[name] for name in ("library", "workload", "loss", "backward", "compiled")}
+            contest = {name: row[name] for name in Contest._fields}
             entry["peak"] = in_fresh_process(
                 f"{__package__}.peak", "probe", contest, entry["name"], device, preload=preload
             )
-        tell(f"memory: {row['loss']}")
+        tell(f"{row['workload']} {row['loss']}, memory")
 
     with ThreadPoolExecutor(2 if device == "cpu" else 1) as pool:
-        found = [(row, entry) for row in rows if _has_peaks(row["workload"]) for entry in row["entries"]]
+        eager = [row for row in rows if not row["compiled"] and row["size"] >= SMALLEST]
+        found = [(row, entry) for row in eager for entry in row["entries"]]
         list(pool.map(add, found))  # a list, so that what is raised there is raised here
 
 

@@ -3,7 +3,7 @@
 from .contest import Contest
 from .libraries import LIBRARIES
 from .measure import prepare, run_of
-from .workloads import WORKLOADS, inputs
+from .workloads import inputs
 
 
 def probe(contest, name, device):
@@ -13,7 +13,7 @@ def probe(contest, name, device):
     """
     prepare()
     contest = Contest(**contest)
-    shown, runner = WORKLOADS[contest.workload], LIBRARIES[contest.library](device)
+    shown, runner = contest.shown, LIBRARIES[contest.library](device)
     few = shown._replace(shape=(1, shown.shape[1], *(16 for _ in shown.shape[2:])))
     who = contest.contestants()[name]
     runner.wait(run_of(contest, who, runner, inputs(few))())

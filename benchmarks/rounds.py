@@ -16,7 +16,7 @@ class Effort(NamedTuple):
 
 
 FULL = Effort(rounds=7, seconds=1.0, at_most=8.0, sample=0.01)
-QUICK = Effort(rounds=3, seconds=0.1, at_most=0.5, sample=0.002)
+QUICK = Effort(rounds=3, seconds=0.02, at_most=0.2, sample=0.002)
 FEWEST = 3
 
 
@@ -28,13 +28,12 @@ def in_turn(calls, wait, effort, clock=time.perf_counter):
     Parameters
     ----------
     calls : dict
-        ``{name: call}``; each is run twice before anything is timed.
+        ``{name: call}``; each is run once before anything is timed.
     wait : callable
         Takes what a call returned, returns when it is computed.
     """
     repeats = {}
     for name, call in calls.items():
-        wait(call())
         began = clock()
         wait(call())
         repeats[name] = max(1, round(effort.sample / max(clock() - began, 1e-9)))

@@ -1,4 +1,4 @@
-"""Runs each library on each workload in a process of its own, and keeps what it found."""
+"""Runs each library in a process of its own, and hands over what it found on each workload."""
 
 import importlib.util
 import multiprocessing
@@ -15,88 +15,98 @@ from .workloads import GROWING
 
 GROWTH = "growth"
 QUICK_STOPS_AT = "10^6"
-MODULES = {"torch": "torch", "numpy": "numpy", "jax": "jax", "cupy": "cupy"}
 
 
-class Part(NamedTuple):
-    """What one process measures."""
+class Request(NamedTuple):
+    """What is to be measured of one library."""
 
     library: str
-    workload: str
+    workloads: tuple[str, ...]  # or `GROWTH`
     losses: str
     device: str
     quick: bool
 
-    @property
-    def workloads(self):
-        if self.workload != GROWTH:
-            return (self.workload,)
+    def sizes(self, workload):
+        """The workloads behind a name."""
+        if workload != GROWTH:
+            return (workload,)
         return GROWING[: GROWING.index(QUICK_STOPS_AT) + 1] if self.quick else GROWING
 
     @property
     def steps(self):
         """How often `run` tells of progress."""
-        return measure.steps(self.library, self.workloads, self.losses)
+        sizes = [size for workload in self.workloads for size in self.sizes(workload)]
+        return sum(measure.steps(self.library, size, self.losses, self.quick) for size in sizes)
 
 
-class PartFailed(RuntimeError):
+class Failed(RuntimeError):
     """A process that measures failed, with its traceback."""
 
 
 def lacking(library):
     """Why a library cannot be measured here; empty if it can."""
-    if importlib.util.find_spec(MODULES[library]) is None:
-        return f"No module named {MODULES[library]!r}"
-    return ""
+    return "" if importlib.util.find_spec(library) else f"No module named {library!r}"
 
 
-def run(part, tell):
-    """Measure a part in a new process.
+def run(request, tell):
+    """Measure a library in a new process.
 
-    Returns
-    -------
+    Yields
+    ------
+    workload : str
+        As soon as all its rows are there.
     about : dict
         Machine, versions, date.
     rows : list of dict
     """
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe(duplex=False)
-    process = context.Process(target=_measure, args=(part, theirs))
+    process = context.Process(target=_measure, args=(request, theirs))
     process.start()
     theirs.close()
     try:
         while True:
-            kind, content = ours.recv()
+            kind, *content = ours.recv()
             if kind == "step":
-                tell(content)
+                tell(*content)
+            elif kind == "rows":
+                yield content[0], _about(request), content[1]
             elif kind == "failed":
-                raise PartFailed(content)
+                raise Failed(*content)
             else:
-                return _about(part), content
+                return
     except EOFError:
         process.join()
-        raise PartFailed(f"the process ended with exit code {process.exitcode}") from None
+        raise Failed(f"the process ended with exit code {process.exitcode}") from None
     finally:
         ours.close()
         process.join()
 
 
-def _measure(part, connection):
+def _measure(request, connection):
     def tell(word):
         connection.send(("step", word))
 
     try:
-        rows = measure.measure(part.library, part.workloads, part.losses, part.device, part.quick, tell)
-        connection.send(("rows", rows))
+        for workload in request.workloads:
+            rows = []
+            for size in request.sizes(workload):
+                if measure.steps(request.library, size, request.losses, request.quick):
+                    rows += measure.measure(
+                        request.library, size, request.losses, request.device, request.quick, tell
+                    )
+            if rows:
+                connection.send(("rows", workload, rows))
+        connection.send(("done",))
     except Exception:
         connection.send(("failed", traceback.format_exc()))
 
 
-def _about(part):
+def _about(request):
     return {
         "date": datetime.now(timezone.utc).strftime("%Y-%m-%d"),
-        "quick": part.quick,
-        "losses": part.losses,
+        "quick": request.quick,
+        "losses": request.losses,
         "machine": f"{platform.machine()}, {_processor()}, {os.cpu_count()} cores",
         "threads": THREADS,
         "python": platform.python_version(),

@@ -4,7 +4,7 @@ from statistics import median
 from typing import NamedTuple
 
 from .rounds import Ratio, ratio
-from .workloads import GROWING, WORKLOADS
+from .workloads import GROWING
 
 PASSES = {
     (False, False): "forward",
@@ -68,7 +68,7 @@ def lines(rows):
 def _cell(entry, entries, row):
     seconds = entry["seconds"]
     against = None if entry["ours"] else ratio(seconds, entries[entry["against"]]["seconds"])
-    peak = entry["peak"] / WORKLOADS[row["workload"]].size if "peak" in entry else None
+    peak = entry["peak"] / row["size"] if "peak" in entry else None
     return Cell(1e3 * median(seconds), against, peak, ratio(seconds, row["floor"]).median)
 
 

@@ -4,7 +4,6 @@ from statistics import median
 from typing import NamedTuple
 
 from .rounds import ratio
-from .workloads import WORKLOADS
 
 
 class Target(NamedTuple):
@@ -149,7 +148,6 @@ def _of(target, found, device):
     entries = {entry["name"]: entry for entry in row["entries"]} if row else {}
     ours = entries.get("agnoloss", {})
     best = fastest(entries, target.peers)
-    size = WORKLOADS[target.workload].size
     if target.ratio is not None:
         who = best or " or ".join(target.peers) or "the best peer"
         measured = None
@@ -158,7 +156,7 @@ def _of(target, found, device):
             measured = ratio(entries[best]["seconds"], against["seconds"]).median
         yield Verdict(target.title, f"time of {who}, ×", target.ratio, True, measured)
     if target.peak is not None:
-        measured = ours["peak"] / size if "peak" in ours else None
+        measured = ours["peak"] / row["size"] if "peak" in ours else None
         yield Verdict(target.title, "peak memory, L", target.peak, False, measured)
     if target.floors is not None:
         measured = median(ours["seconds"]) / median(row["floor"]) if "seconds" in ours else None

@@ -36,8 +36,8 @@ def rows(monkeypatch):
     """The rows of made-up peers, on the smallest workload."""
     monkeypatch.setattr(peers_numpy, "PEERS", PEERS)
     told = []
-    found = measure.measure("numpy", ("W4",), "*", "cpu", True, told.append)
-    assert len(told) == measure.steps("numpy", ("W4",), "*") == 2
+    found = measure.measure("numpy", "W4", "*", "cpu", True, told.append)
+    assert len(told) == measure.steps("numpy", "W4", "*", True) == 2
     return found
 
 
@@ -68,7 +68,7 @@ def test_times_of_all_that_run(rows):
 def test_agnoloss_may_not_fail(monkeypatch):
     monkeypatch.setattr(peers_numpy, "PEERS", [PEERS[2]._replace(options={"axis": 7})])
     with pytest.raises(ValueError, match="axis"):
-        measure.measure("numpy", ("W4",), "*", "cpu", True, lambda word: None)
+        measure.measure("numpy", "W4", "*", "cpu", True, lambda word: None)
 
 
 @pytest.mark.parametrize("workload", [WORKLOADS["W4"], Workload("binary", (3, 1, 20, 20))])

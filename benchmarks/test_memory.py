@@ -18,7 +18,8 @@ def test_known_allocation():
 @needs_linux
 def test_what_is_freed_within_the_call_counts():
     def two_at_once():
-        return (allocate(MEGABYTES) + allocate(MEGABYTES)).sum()
+        one, other = allocate(MEGABYTES), allocate(MEGABYTES)
+        return (one + other).sum()
 
     assert peak_of(two_at_once) == pytest.approx(3 * MEGABYTES * 2**20, rel=0.2)
 

@@ -30,7 +30,14 @@ ENTRIES = [
     entry("other", [20.0, 20.0, 40.0], 1, "agnoloss (axis=-1)"),
     {"name": "absent", "ours": False, "missing": "No module named 'absent'"},
 ]
-ROW = {"loss": "dice_loss", "workload": "W1", "backward": True, "compiled": False, "floor": [0.5, 0.5, 1.0]}
+ROW = {
+    "loss": "dice_loss",
+    "workload": "W1",
+    "backward": True,
+    "compiled": False,
+    "size": SIZE,
+    "floor": [0.5, 0.5, 1.0],
+}
 FOUND = {("cpu", "torch", "W1"): {"rows": [{**ROW, "entries": ENTRIES}]}}
 DICE = Target("torch", "W1", "dice_loss")
 
@@ -86,8 +93,10 @@ def test_what_is_not_there_is_not_measured(target):
 
 @pytest.mark.parametrize("target", TARGETS, ids=lambda target: target.title)
 def test_every_target_is_of_something_that_is_measured(target):
-    found = {c[2:]: c for c in contest.contests(target.library, target.workload)}
-    contestants = found[target.loss, target.backward, target.compiled].contestants()
+    found = contest.contests(target.library, target.workload)
+    key = (target.loss, target.backward, target.compiled)
+    (measured,) = (c for c in found if (c.loss, c.backward, c.compiled) == key)
+    contestants = measured.contestants()
     assert set(target.peers) <= set(contestants) or set(target.peers) == set(targets.OTHERS)
     assert set(target.peers) & set(contestants) or not target.peers
     assert any(number is not None for number in target[6:])
