@@ -15,7 +15,7 @@ class Effort(NamedTuple):
     sample: float  # seconds that one time is taken over, so that the clock's steps do not count
 
 
-FULL = Effort(rounds=7, seconds=1.0, at_most=8.0, sample=0.01)
+FULL = Effort(rounds=7, seconds=1.0, at_most=5.0, sample=0.01)
 QUICK = Effort(rounds=3, seconds=0.02, at_most=0.2, sample=0.002)
 FEWEST = 3
 
