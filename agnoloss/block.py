@@ -268,7 +268,7 @@ class Block:
             One number for each class, or each class of each pixel; None for 1.
         """
         xp = self.xp
-        if self.labels is None:
+        if self.setting.dense:
             values = self.targets
             if function is not None:
                 terms = function(Side(lambda: self.log_probs, lambda: self.complements))

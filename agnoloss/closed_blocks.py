@@ -16,7 +16,7 @@ from .blocks import Blocks, Statistic, flat
 from .passes import Where
 from .pixels import Pixels
 
-PANEL_PIXELS = 2**16
+PANEL_PIXELS = 2**15
 """Pixels of a panel, at most: a dozen arrays of them stay in cache, with fewer Python takes longer."""
 
 
@@ -50,6 +50,7 @@ class ClosedBlocks(Blocks):
         share = -(-images * places // (2 * passes.THREADS))
         panel = max(min(share, PANEL_PIXELS), self.step)
         self._panels = self.cut((slice(0, images), slice(0, places)), panel)
+        self._parts = [self.cut(panel, self.step) for panel in self._panels]
         self._only = self._only_result(probe) if gradient else None
         self._place: Array | None = None
 
@@ -69,9 +70,10 @@ class ClosedBlocks(Blocks):
         """Every statistic of every image, summed over the pixels, in one array."""
         images, classes, places = self.shape
         self._place = self.empty(images, classes, places) if self._keeps else None
+        # of every pixel: log-probability of its label, later the gradient of that; sum of exponentials
         self._log_probs, self._totals = self.empty(images, places), self.empty(images, places)
-        self._class_sums: dict[int, Array] = {}
-        return self.added(self.each(self._forward, range(len(self._panels))), self._panels)
+        self._class_sums: dict[str, Array] = {}
+        return self.added(self.gathered(self._parts, self._look, self._evaluate), self._panels)
 
     def gradient(self, vector: Array) -> Array:
         """Gradient (N, C, P) of the scores, given that of `vector`."""
@@ -79,91 +81,88 @@ class ClosedBlocks(Blocks):
             self._keeps = True
             self.vector()
         cotangents = flat(self.split(self.xp, vector))
-        self.each(lambda i: self._backward(i, cotangents), range(len(self._panels)))
+        if self._only is not None:
+            of_result = cotangents[self._only]
+            self.each(lambda part: self._write(part, of_result), [p for parts in self._parts for p in parts])
+        else:
+            self.scattered(self._parts, lambda i: self._differentiate(i, cotangents), self._write_with_sums)
         place, self._place = self._place, None
         return place
 
-    def _forward(self, i: int) -> list[Any]:
-        """Values of the statistics, and as much of the gradient as can be known."""
-        panel = self._panels[i]
-        block: Block = self.block(panel)
-        sums = [self._look(block, panel, part) for part in self.cut(panel, self.step)]
+    def _look(self, part: Where) -> None:
+        """Leave what belongs to a part: exponentials, totals, log-probabilities, class sums."""
+        images, places = part
+        block: Block = self.block(part)
+        backend = block.backend
+        place = None if self._place is None else self._place[images, :, places]
+        exponentials, totals, top = backend.exponentials(block.predictions, lambda: block.valid, place)
+        own = backend.upcast(backend.gather(block.predictions, block.labels))
+        self._log_probs[part] = (own if top is None else own - top) - self.xp.log(totals)
+        self._totals[part] = totals
         if "prob_sums" in self.leaves:
-            first, last = panel[0].start, panel[0].stop
-            self._class_sums[i] = self.empty(last - first, self.shape[1])
-            self._class_sums[i][...] = 0.0
-            for rows, part in sums:
-                self._class_sums[i][rows.start - first : rows.stop - first, ...] += part
-        self._know(block, i)
+            weights = 1.0 if block.weights is None else block.weights
+            self._class_sums[str(part)] = backend.weighted_sums(exponentials, weights / totals)
+
+    def _panel(self, i: int) -> Block:
+        """A block that knows what `_look` found."""
+        panel = images, _ = self._panels[i]
+        block: Block = self.block(panel)
+        found = self._log_probs[panel]
+        block.target_log_probs = found if block.valid is None else block.backend.masked(found, block.valid)
+        if "prob_sums" in self.leaves:
+            block.prob_sums = self.empty(images.stop - images.start, self.shape[1])
+            block.prob_sums[...] = 0.0
+            for part in self._parts[i]:
+                block.prob_sums[_rows(part, panel), ...] += self._class_sums[str(part)]
+        return block
+
+    def _evaluate(self, i: int) -> list[Any]:
+        """Values of the statistics of a panel; where it has but one factor, their gradient."""
+        block = self._panel(i)
         if not self._keeps or self._only is None:
             return [statistic(block) for statistic in self.statistics]
         taped = self.taped(block, *self.leaves)
         results = [statistic(taped) for statistic in self.taped_statistics]
         only = flat(results)[self._only]
-        (of_log_probs,) = taped.gradients([only], [self.xp.ones_like(only.value)])
-        self._write(block, panel, of_log_probs, None)
+        (self._log_probs[self._panels[i]],) = taped.gradients([only], [self.xp.ones_like(only.value)])
         found: list[Any] = self.tape.plain(results)
         return found
 
-    def _backward(self, i: int, cotangents: list[Array]) -> None:
-        """The rest of the gradient."""
-        panel = images, places = self._panels[i]
-        if self._only is not None:
-            place = self._place[images, :, places]
-            place *= cotangents[self._only][images, None, None]
-            return
-        block: Block = self.block(panel)
-        self._know(block, i)
-        taped = self.taped(block, *self.leaves)
+    def _differentiate(self, i: int, cotangents: list[Array]) -> tuple[Where, Array | None]:
+        """Leave the gradient of a panel's log-probabilities; return that of its class sums."""
+        panel = self._panels[i]
+        taped = self.taped(self._panel(i), *self.leaves)
         results = flat([statistic(taped) for statistic in self.taped_statistics])
-        found = taped.gradients(results, [g[images, ...] for g in cotangents])
+        found = taped.gradients(results, [g[panel[0], ...] for g in cotangents])
         by_name = dict(zip(self.leaves, found, strict=True))
-        self._write(block, panel, by_name.get("target_log_probs"), by_name.get("prob_sums"))
+        if "target_log_probs" in by_name:
+            self._log_probs[panel] = by_name["target_log_probs"]
+        return panel, by_name.get("prob_sums")
 
-    def _know(self, block: Block, i: int) -> None:
-        """Tell a panel's block what was found by `_look`."""
-        found = self._log_probs[self._panels[i]]
-        block.target_log_probs = found if block.valid is None else block.backend.masked(found, block.valid)
-        if "prob_sums" in self.leaves:
-            block.prob_sums = self._class_sums[i]
+    def _write_with_sums(self, part: Where, found: tuple[Where, Array | None]) -> None:
+        panel, of_sums = found
+        self._write(part, None, None if of_sums is None else of_sums[_rows(part, panel), :])
 
-    def _look(self, block: Block, panel: Where, part: Where) -> tuple[slice, Array | None]:
-        """Leave what belongs to a part of a panel; its images and weighted sums of probabilities."""
-        backend, xp, within = block.backend, self.xp, _within(panel, part)
+    def _write(self, part: Where, factor: Array | None, of_sums: Array | None = None) -> None:
+        """Turn the exponentials of a part into its gradient."""
         images, places = part
-        scores = self.pixels.predictions[images, :, places]
-        place = None if self._place is None else self._place[images, :, places]
-        valid = None if block.valid is None else block.valid[within]
-        exponentials, totals, top = backend.exponentials(scores, valid, place)
-        own = backend.upcast(backend.gather(scores, block.labels[within]))
-        self._log_probs[part] = (own if top is None else own - top) - xp.log(totals)
-        self._totals[part] = totals
-        if "prob_sums" not in self.leaves:
-            return images, None
-        weights = 1.0 if block.weights is None else block.weights[within]
-        return images, backend.weighted_sums(exponentials, weights / totals)
-
-    def _write(self, block: Block, panel: Where, of_log_probs: Array | None, of_sums: Array | None) -> None:
-        """Turn the exponentials of a panel into its gradient."""
-        for part in self.cut(panel, self.step):
-            within, (images, places) = _within(panel, part), part
-            place = self._place[images, :, places]
-            gradient = block.backend.softmax_gradient(
-                place,
-                self._totals[part],
-                block.labels[within],
-                None if block.weights is None else block.weights[within],
-                None if of_log_probs is None else of_log_probs[within],
-                None if of_sums is None else of_sums[within[0], :],
-            )
-            if gradient is not place:
-                place[...] = gradient
+        block, place = self.block(part), self._place[images, :, places]
+        of_log_probs = self._log_probs[part] if "target_log_probs" in self.leaves else None
+        if factor is not None:
+            of_log_probs = of_log_probs * factor[images, None]
+        gradient = block.backend.softmax_gradient(
+            place,
+            self._totals[part],
+            block.labels,
+            None if of_sums is None else block.weights,
+            of_log_probs,
+            of_sums,
+        )
+        if gradient is not place:
+            place[...] = gradient
 
 
-def _within(panel: Where, part: Where) -> Where:
-    """Where in a panel a part of it lies."""
-    (images, places), (rows, columns) = panel, part
-    return (
-        slice(rows.start - images.start, rows.stop - images.start),
-        slice(columns.start - places.start, columns.stop - places.start),
-    )
+def _rows(part: Where, panel: Where) -> slice:
+    """Which of a panel's images a part of it has."""
+    first = panel[0].start
+    return slice(part[0].start - first, part[0].stop - first)

@@ -9,7 +9,9 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
+from queue import SimpleQueue
+from threading import Lock
 from typing import Any
 
 from .backends.base import Array
@@ -22,6 +24,9 @@ from .taped_block import TapedBlock
 
 Where = tuple[slice, slice]
 """Some images and some of their pixels."""
+
+Groups = Sequence[Sequence[Where]]
+"""Parts of the pixels that belong together."""
 
 SMALLEST_ELEMENTS = 100_000
 """With fewer scores than this the fixed cost of blocks, 0.2 ms, is more than they save."""
@@ -98,21 +103,87 @@ class Passes:
 
     def each(self, work: Callable[[Any], Any], parts: Sequence[Any]) -> list[Any]:
         """Do the work for each part, in threads if there are several; results in order."""
-        if THREADS == 1 or len(parts) == 1 or not self.pixels.backend.threads:
-            return [work(part) for part in parts]
         results: list[Any] = [None] * len(parts)
         left = iter(range(len(parts)))  # shared: next() of it is one step of the interpreter
 
-        def take_part() -> None:
+        def take_parts() -> None:
             for i in left:
                 results[i] = work(parts[i])
 
-        # The calling thread works too, and others take blocks themselves: a future for each block
-        # would cost as much as it saves.
-        if not _pool:
-            _pool.append(ThreadPoolExecutor(THREADS - 1, thread_name_prefix="agnoloss"))
-        helpers = [_pool[0].submit(take_part) for _ in range(min(THREADS, len(parts)) - 1)]
-        take_part()
+        helpers = self._start(take_parts, len(parts))
+        take_parts()
         for helper in helpers:
             helper.result()
         return results
+
+    def gathered(
+        self, groups: Groups, heavy: Callable[[Where], None], light: Callable[[int], Any]
+    ) -> list[Any]:
+        """Heavy work for each part in threads, then light work for each group here; its results.
+
+        Light work is many small operations. In several threads at once they would wait for each
+        other's turn at the interpreter longer than they take.
+        """
+        results: list[Any] = [None] * len(groups)
+        pending, ready = [len(parts) for parts in groups], SimpleQueue[Any]()
+        left = iter([(i, part) for i, parts in enumerate(groups) for part in parts])
+        lock = Lock()
+
+        def take(i: int, part: Where) -> None:
+            heavy(part)
+            with lock:
+                pending[i] -= 1
+                if not pending[i]:
+                    ready.put(i)
+
+        def take_parts() -> None:
+            try:
+                for i, part in left:
+                    take(i, part)
+            except BaseException as error:
+                ready.put(error)
+                raise
+
+        self._start(take_parts, len(pending))
+        for _ in groups:
+            while ready.empty() and (item := next(left, None)) is not None:
+                take(*item)
+            found = ready.get()
+            if isinstance(found, BaseException):
+                raise found
+            results[found] = light(found)
+        return results
+
+    def scattered(
+        self, groups: Groups, light: Callable[[int], Any], heavy: Callable[[Where, Any], None]
+    ) -> None:
+        """Light work for each group here, then heavy work with its result for each part in threads."""
+        queue = SimpleQueue[Any]()
+
+        def take_parts() -> None:
+            while (item := queue.get()) is not None:
+                heavy(*item)
+
+        helpers = self._start(take_parts, len(groups))
+        try:
+            for i, parts in enumerate(groups):
+                found = light(i)
+                for part in parts:
+                    queue.put((part, found))
+        finally:
+            for _ in range(len(helpers) + 1):
+                queue.put(None)
+        take_parts()
+        for helper in helpers:
+            helper.result()
+
+    def _start(self, work: Callable[[], None], count: int) -> list[Future[None]]:
+        """Let helpers begin work that the caller takes part in.
+
+        They take part after part by themselves: a future for each would cost as much as it saves.
+        """
+        if THREADS == 1 or count < 2 or not self.pixels.backend.threads:
+            return []
+        if not _pool:
+            _pool.append(ThreadPoolExecutor(THREADS - 1, thread_name_prefix="agnoloss"))
+        return [_pool[0].submit(work) for _ in range(min(THREADS, count) - 1)]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import reduce
 from importlib import import_module
 from typing import Any
@@ -94,7 +94,7 @@ class NumPy(Backend):
         return table.ravel().take(labels)
 
     def exponentials(
-        self, logits: Array, valid: Array | None, place: Array | None
+        self, logits: Array, valid: Callable[[], Array | None], place: Array | None
     ) -> tuple[Array, Array, Array | None]:
         """In place; and without the largest score where the sums show that none was needed."""
         scores = self.upcast(logits)
@@ -104,8 +104,9 @@ class NumPy(Backend):
             totals = values.sum(axis=1)
         if totals.size and _SAFE_SUMS[0] < totals.min() and totals.max() < _SAFE_SUMS[1]:
             return values, totals, None
-        if valid is not None:  # far scores, or NaN, perhaps where pixels do not count
-            scores = self.masked(scores, valid[:, None])
+        mask = valid()
+        if mask is not None:  # far scores, or NaN, perhaps where pixels do not count
+            scores = self.masked(scores, mask[:, None])
         with np.errstate(invalid="ignore"):
             top = scores.max(axis=1)
             np.subtract(scores, top[:, None], out=values)
