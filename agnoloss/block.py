@@ -82,6 +82,14 @@ class Block:
         """Values per pixel or element times their weights."""
         return values if self.weights is None else values * self.weights
 
+    def total_weight(self, shape: tuple[int, ...]) -> Array:
+        """Weight of all that counts in each image, (n,), of values of a shape (n, p) or (n, C, p)."""
+        if self.weights is None:
+            count = float(math.prod(shape[1:]))
+            return self.backend.constant([count] * shape[0], self.dtype, self.predictions)
+        weights = self.xp.broadcast_to(self.weights, shape)
+        return self.xp.sum(weights, axis=tuple(range(1, len(shape))))
+
     def class_axis(self, per_pixel: Array) -> Array:
         """Give an array per pixel a class axis of length 1, so that it broadcasts to (n, C, p)."""
         return self.xp.expand_dims(per_pixel, axis=1) if self.multiclass else per_pixel
@@ -100,11 +108,11 @@ class Block:
         """A number, or an array () or (C,), so that it broadcasts to (n, C, p)."""
         return value if isinstance(value, float) else self.column(value)
 
-    def per_element(self, loss: Array) -> tuple[Array, Array]:
+    def per_element(self, loss: Array) -> tuple[Array, Array | None]:
         """Weigh a loss (n, C, p) of binary or multilabel mode by class: the loss and its share."""
         weights = self.class_weights
         if weights is None:
-            return loss, self.xp.ones_like(loss)
+            return loss, None
         return loss * weights, self.xp.broadcast_to(weights, loss.shape)
 
     def amounts(self, mask: Array) -> Array:
@@ -178,9 +186,14 @@ class Block:
     # --- predictions ------------------------------------------------------------------------
 
     @once
+    def wide(self) -> Array:
+        """Predictions in float32 or wider, once: gradients by two casts would add up in half precision."""
+        return self.backend.upcast(self.predictions)
+
+    @once
     def scores(self) -> Array:
         """Raw scores or probabilities (n, C, p) in float32 or wider, harmless where ignored."""
-        scores = self.backend.upcast(self.predictions)
+        scores = self.wide
         if self.valid is None:
             return scores
         if self.from_logits:
@@ -255,38 +268,41 @@ class Block:
 
     # --- sums -------------------------------------------------------------------------------
 
-    def over_targets(self, function: Callable[[Side], Array] | None, *factors: Array | None) -> Array:
+    def over_targets(self, function: Callable[[Side], Array], *factors: Array | None) -> Array:
         """sum_c y_c f_c w_c f(log p_c, 1 - p_c) for each pixel (n, p), multiclass.
 
         Where targets are labels the function is evaluated at the pixel's class alone.
 
         Parameters
         ----------
-        function : callable or None
-            f of a `Side`; None for 1.
+        function : callable
+            f of a `Side`.
         factors : arrays, (C,) or (n, C, p), or None
             One number for each class, or each class of each pixel; None for 1.
         """
-        xp = self.xp
         if self.setting.dense:
-            values = self.targets
-            if function is not None:
-                terms = function(Side(lambda: self.log_probs, lambda: self.complements))
-                # 0 log 0 is 0: a class without share has no part, even where it has no probability
-                values = xp.where(self.targets == 0, 0.0, terms) * self.targets
-            for factor in factors:
-                if factor is not None:
-                    values = values * (self.column(factor) if factor.ndim == 1 else factor)
-            return xp.sum(values, axis=1)
-        if function is None:
-            values = self._ones
+            terms = function(Side(lambda: self.log_probs, lambda: self.complements))
+            # 0 log 0 is 0: a class without share has no part, even where it has no probability
+            values = self.xp.where(self.targets == 0, 0.0, terms) * self.targets
         else:
             values = function(Side(lambda: self.target_log_probs, lambda: self.target_complements))
+        return self._scaled(values, factors)
+
+    def target_share(self, *factors: Array | None) -> Array | None:
+        """sum_c y_c f_c w_c for each pixel (n, p), multiclass; None if it is 1 for every label."""
+        return self._scaled(self.targets if self.setting.dense else None, factors)
+
+    def _scaled(self, values: Array | None, factors: tuple[Array | None, ...]) -> Array:
         for factor in factors:
-            if factor is not None:
+            if factor is None:
+                continue
+            if self.setting.dense:
+                factor = self.column(factor) if factor.ndim == 1 else factor
+            else:
                 pick = self.backend.lookup if factor.ndim == 1 else self.backend.gather
-                values = values * pick(factor, self.labels)
-        return values
+                factor = pick(factor, self.labels)
+            values = factor if values is None else values * factor
+        return self.xp.sum(values, axis=1) if self.setting.dense else values
 
     def over_sides(
         self,
@@ -321,6 +337,16 @@ class Block:
         return positive * y * true + negative * (1 - y) * false
 
     @once
+    def signs(self) -> Array:
+        """1 where an element's target is above one half, -1 elsewhere; binary and multilabel."""
+        return 2 * (self.targets if self.hard else self.xp.astype(self.is_class, self.dtype)) - 1
+
+    @once
+    def margins(self) -> Array:
+        """How far scores lie on the side that is true, z (2 y - 1), binary and multilabel."""
+        return self.scores * self.signs
+
+    @once
     def hard(self) -> bool:
         """Whether targets are integers, so that each is one class or one side."""
         return self.backend.kind(self.raw) != "floating"
@@ -329,7 +355,7 @@ class Block:
     def target_log_probs(self) -> Array:
         """log p of what is true: of each pixel's label (n, p); of each element's side (n, C, p)."""
         if not self.multiclass and self.from_logits:
-            return self.backend.log_sigmoid(self.xp.where(self.is_class, self.scores, -self.scores))
+            return self.backend.log_sigmoid(self.margins)
         if self.multiclass and self.from_logits:
             return self.backend.label_log_probs(self)
         return self._log(self.target_probs)
@@ -347,7 +373,7 @@ class Block:
     def target_complements(self) -> Array:
         """1 - p of what is true."""
         if self.from_logits and not self.multiclass:
-            return self.backend.sigmoid(self.xp.where(self.is_class, -self.scores, self.scores))
+            return self.backend.sigmoid(-self.margins)
         return 1.0 - self.target_probs
 
     @once

@@ -28,12 +28,33 @@ class Blocks(Passes):
         As of `Passes`.
     statistics : tuple of callables
         As `Pixels.sum` takes them.
+    probe : Block
+        A pixel, to see what the statistics return.
+    gradient : bool
+        Whether the gradient will be asked for.
     """
 
-    def __init__(self, pixels: Pixels, statistics: tuple[Statistic, ...]) -> None:
+    leaves: tuple[str, ...] = ("scores",)
+    """What of a block the tape differentiates by."""
+
+    def __init__(
+        self, pixels: Pixels, statistics: tuple[Statistic, ...], probe: Block, gradient: bool
+    ) -> None:
         super().__init__(pixels)
-        self.statistics = statistics
+        self.threads = pixels.setting.mode == "multiclass"  # element by element it is all short ones
+        self.statistics, self.keeps = statistics, gradient
+        self.only = self._only_result(probe) if gradient else None
+        self.place: Array = None  # of the gradient, until it is given away
         self._results: list[Any] = []
+
+    def _only_result(self, probe: Block) -> int | None:
+        """Which one of the results depends on the predictions, if it is one number for each image.
+
+        Its slope is the gradient up to a factor for each image: no pixel needs the sums of others.
+        """
+        results = self._on_tape(self.taped(probe, *self.leaves))
+        tracked = [i for i, result in enumerate(flat(results)) if self.tape.any_tracked(result)]
+        return tracked[0] if len(tracked) == 1 and flat(results)[tracked[0]].ndim == 1 else None
 
     @once
     def taped_statistics(self) -> tuple[Statistic, ...]:
@@ -47,13 +68,37 @@ class Blocks(Passes):
 
     def vector(self) -> Array:
         """Every statistic of every image, summed over the pixels, in one array."""
+        if self.only is not None:
+            self.place = self.empty(*self.shape)
         return self.added(self.each(self._forward, self.slices), self.slices)
 
     def gradient(self, vector: Array) -> Array:
         """Gradient (N, C, P) of the scores, given that of `vector`."""
-        place, cotangents = self.empty(*self.shape), flat(self.split(self.xp, vector))
-        self.each(lambda where: self._backward(where, place, cotangents), self.slices)
+        if self.place is None and self.prepares:
+            self.vector()  # what it had left was given away as an earlier gradient
+        self.write_gradient(flat(self.split(self.xp, vector)))
+        place, self.place = self.place, None
         return place
+
+    @property
+    def prepares(self) -> bool:
+        """Whether `vector` leaves something of use in the gradient's place."""
+        return self.only is not None
+
+    def write_gradient(self, cotangents: list[Array]) -> None:
+        """Leave the gradient in its place."""
+        if self.place is None:
+            self.place = self.empty(*self.shape)
+        self.each(lambda where: self._backward(where, cotangents), self.slices)
+
+    def values_and_slope(self, block: Block) -> tuple[list[Any], Array]:
+        """What statistics return, and the derivative of the only result that has one by the only leaf."""
+        taped = self.taped(block, *self.leaves)
+        results = self._on_tape(taped)
+        assert self.only is not None
+        only = flat(results)[self.only]
+        (slope,) = taped.gradients([only], [self.xp.ones_like(only.value)])
+        return self.tape.plain(results), slope
 
     def added(self, by_part: list[list[Any]], parts: list[Where]) -> Array:
         """Add up what statistics returned for each part of the pixels."""
@@ -83,15 +128,26 @@ class Blocks(Passes):
             results.append(type(result)(*parts) if hasattr(result, "_fields") else tuple(parts))
         return results
 
-    def _forward(self, where: Where) -> list[Any]:
-        block = self.block(where)
-        return [statistic(block) for statistic in self.statistics]
+    def _on_tape(self, taped: Block) -> list[Any]:
+        return [statistic(taped) for statistic in self.taped_statistics]
 
-    def _backward(self, where: Where, place: Array, cotangents: list[Array]) -> None:
+    def _forward(self, where: Where) -> list[Any]:
+        block: Block = self.block(where)
+        if self.place is None:
+            return [statistic(block) for statistic in self.statistics]
         images, places = where
-        taped = self.taped(self.block(where), "scores")
-        results = flat([statistic(taped) for statistic in self.taped_statistics])
-        (place[images, :, places],) = taped.gradients(results, [g[images, ...] for g in cotangents])
+        results, self.place[images, :, places] = self.values_and_slope(block)
+        return results
+
+    def _backward(self, where: Where, cotangents: list[Array]) -> None:
+        images, places = where
+        place = self.place[images, :, places]
+        if self.only is not None:
+            place *= cotangents[self.only][images, None, None]
+            return
+        taped = self.taped(self.block(where), *self.leaves)
+        results = flat(self._on_tape(taped))
+        (place[...],) = taped.gradients(results, [g[images, ...] for g in cotangents])
 
 
 def blocks_of(pixels: Pixels, statistics: tuple[Statistic, ...], gradient: bool) -> Blocks:
@@ -106,13 +162,12 @@ def blocks_of(pixels: Pixels, statistics: tuple[Statistic, ...], gradient: bool)
     """
     from .closed_blocks import ClosedBlocks
 
-    if pixels.setting.closed_form:
-        probe = Blocks(pixels, statistics).block((slice(0, 1), slice(0, 1)), Probe)
-        for statistic in statistics:
-            statistic(probe)
-        if "scores" not in probe.asked:
-            return ClosedBlocks(pixels, statistics, probe, probe.asked, gradient)
-    return Blocks(pixels, statistics)
+    probe = Passes(pixels).block((slice(0, 1), slice(0, 1)), Probe)
+    for statistic in statistics:
+        statistic(probe)
+    if "scores" in probe.asked:
+        return Blocks(pixels, statistics, probe, gradient)
+    return ClosedBlocks(pixels, statistics, probe, probe.asked, gradient)
 
 
 def flat(results: list[Any]) -> list[Array]:

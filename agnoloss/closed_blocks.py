@@ -36,6 +36,8 @@ class ClosedBlocks(Blocks):
         until the gradient itself takes that place.
     """
 
+    arrays = 1
+
     def __init__(
         self,
         pixels: Pixels,
@@ -44,57 +46,42 @@ class ClosedBlocks(Blocks):
         asked: set[str],
         gradient: bool,
     ) -> None:
-        super().__init__(pixels, statistics)
-        self.leaves, self._keeps = tuple(sorted(asked)), gradient
+        self.leaves = tuple(sorted(asked))
+        super().__init__(pixels, statistics, probe, gradient)
         images, _, places = self.shape
         share = -(-images * places // (2 * passes.THREADS))
         panel = max(min(share, PANEL_PIXELS), self.step)
         self._panels = self.cut((slice(0, images), slice(0, places)), panel)
         self._parts = [self.cut(panel, self.step) for panel in self._panels]
-        self._only = self._only_result(probe) if gradient else None
-        self._place: Array | None = None
-
-    def _only_result(self, probe: Block) -> int | None:
-        """Which one of the results depends on the predictions, if it is one number for each image.
-
-        Its gradient is known up to a factor for each image, without the sums of other pixels.
-        """
-        if self.leaves != ("target_log_probs",):
-            return None
-        taped = self.taped(probe, *self.leaves)
-        results = flat([statistic(taped) for statistic in self.taped_statistics])
-        tracked = [i for i, result in enumerate(results) if self.tape.any_tracked(result)]
-        return tracked[0] if len(tracked) == 1 and results[tracked[0]].ndim == 1 else None
 
     def vector(self) -> Array:
         """Every statistic of every image, summed over the pixels, in one array."""
         images, classes, places = self.shape
-        self._place = self.empty(images, classes, places) if self._keeps else None
+        self.place = self.empty(images, classes, places) if self.keeps else None
         # of every pixel: log-probability of its label, later the gradient of that; sum of exponentials
         self._log_probs, self._totals = self.empty(images, places), self.empty(images, places)
         self._class_sums: dict[str, Array] = {}
         return self.added(self.gathered(self._parts, self._look, self._evaluate), self._panels)
 
-    def gradient(self, vector: Array) -> Array:
-        """Gradient (N, C, P) of the scores, given that of `vector`."""
-        if self._place is None:  # forward alone so far, or given away as an earlier gradient
-            self._keeps = True
-            self.vector()
-        cotangents = flat(self.split(self.xp, vector))
-        if self._only is not None:
-            of_result = cotangents[self._only]
+    @property
+    def prepares(self) -> bool:
+        """It leaves exponentials."""
+        return True
+
+    def write_gradient(self, cotangents: list[Array]) -> None:
+        """Turn exponentials into the gradient."""
+        if self.only is not None:
+            of_result = cotangents[self.only]
             self.each(lambda part: self._write(part, of_result), [p for parts in self._parts for p in parts])
         else:
             self.scattered(self._parts, lambda i: self._differentiate(i, cotangents), self._write_with_sums)
-        place, self._place = self._place, None
-        return place
 
     def _look(self, part: Where) -> None:
         """Leave what belongs to a part: exponentials, totals, log-probabilities, class sums."""
         images, places = part
         block: Block = self.block(part)
         backend = block.backend
-        place = None if self._place is None else self._place[images, :, places]
+        place = None if self.place is None else self.place[images, :, places]
         exponentials, totals, top = backend.exponentials(block.predictions, lambda: block.valid, place)
         own = backend.upcast(backend.gather(block.predictions, block.labels))
         self._log_probs[part] = (own if top is None else own - top) - self.xp.log(totals)
@@ -119,20 +106,16 @@ class ClosedBlocks(Blocks):
     def _evaluate(self, i: int) -> list[Any]:
         """Values of the statistics of a panel; where it has but one factor, their gradient."""
         block = self._panel(i)
-        if not self._keeps or self._only is None:
+        if self.only is None:
             return [statistic(block) for statistic in self.statistics]
-        taped = self.taped(block, *self.leaves)
-        results = [statistic(taped) for statistic in self.taped_statistics]
-        only = flat(results)[self._only]
-        (self._log_probs[self._panels[i]],) = taped.gradients([only], [self.xp.ones_like(only.value)])
-        found: list[Any] = self.tape.plain(results)
-        return found
+        results, self._log_probs[self._panels[i]] = self.values_and_slope(block)
+        return results
 
     def _differentiate(self, i: int, cotangents: list[Array]) -> tuple[Where, Array | None]:
         """Leave the gradient of a panel's log-probabilities; return that of its class sums."""
         panel = self._panels[i]
         taped = self.taped(self._panel(i), *self.leaves)
-        results = flat([statistic(taped) for statistic in self.taped_statistics])
+        results = flat(self._on_tape(taped))
         found = taped.gradients(results, [g[panel[0], ...] for g in cotangents])
         by_name = dict(zip(self.leaves, found, strict=True))
         if "target_log_probs" in by_name:
@@ -146,7 +129,7 @@ class ClosedBlocks(Blocks):
     def _write(self, part: Where, factor: Array | None, of_sums: Array | None = None) -> None:
         """Turn the exponentials of a part into its gradient."""
         images, places = part
-        block, place = self.block(part), self._place[images, :, places]
+        block, place = self.block(part), self.place[images, :, places]
         of_log_probs = self._log_probs[part] if "target_log_probs" in self.leaves else None
         if factor is not None:
             of_log_probs = of_log_probs * factor[images, None]

@@ -38,6 +38,8 @@ def power(xp: Any, base: Array, exponent: float) -> Array:
     """base^exponent for a base of at least 0, with gradient 0 at 0 for every exponent above 0."""
     if exponent == 0:
         return xp.ones_like(base)
+    if exponent >= 2 and exponent == int(exponent):
+        return base ** int(exponent)
     # not (base <= tiny), so that NaN stays NaN
     zero = base <= _NEGLIGIBLE
     return xp.where(zero, 0.0, xp.where(zero, 1.0, base) ** exponent)

@@ -53,10 +53,16 @@ class Passes:
         Input off every tape, on a backend that writes into arrays.
     """
 
+    arrays = 8
+    """Arrays as large as the scores of a block that are in use at a time, roughly."""
+
+    threads = True
+    """Whether a block's operations are long enough for threads not to wait for the interpreter."""
+
     def __init__(self, pixels: Pixels) -> None:
         self.pixels, self.xp = pixels, pixels.xp
         self.shape = images, classes, places = pixels.predictions.shape
-        self.step = max(pixels.backend.block_elements // max(classes, 1), 1)
+        self.step = max(pixels.backend.block_elements // self.arrays // max(classes, 1), 1)
         self.slices = self.cut((slice(0, images), slice(0, places)), self.step)
 
     @staticmethod
@@ -182,7 +188,7 @@ class Passes:
 
         They take part after part by themselves: a future for each would cost as much as it saves.
         """
-        if THREADS == 1 or count < 2 or not self.pixels.backend.threads:
+        if THREADS == 1 or count < 2 or not (self.pixels.backend.threads and self.threads):
             return []
         if not _pool:
             _pool.append(ThreadPoolExecutor(THREADS - 1, thread_name_prefix="agnoloss"))

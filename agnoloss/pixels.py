@@ -326,7 +326,8 @@ class Pixels:
             found = seen.backend.extremes(seen.whole.outside(low, high))
             if found is not None and not found[1]:
                 return None
-            extremes = seen.backend.extremes(seen.whole.counted_targets(fill=low))
+            if seen.whole.counted is not None:
+                extremes = seen.backend.extremes(seen.whole.counted_targets(fill=low))
         if extremes is not None:
             worst = extremes[0] if extremes[0] < low else extremes[1]
             what = "labels" if not self.setting.dense or self.mode == "binary" else "values"

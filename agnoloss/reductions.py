@@ -12,8 +12,8 @@ from .block import Block
 from .elementary import divide
 from .pixels import Pixels
 
-Terms = Callable[[Block], tuple[Array, Array]]
-"""A loss for each pixel or element and its share in the mean's divisor, before pixel weights."""
+Terms = Callable[[Block], tuple[Array, Array | None]]
+"""A loss for each pixel or element and its share in the mean's divisor, None for 1, before pixel weights."""
 
 
 def pixel_sums(block: Block, terms: Terms) -> tuple[Array, Array]:
@@ -25,6 +25,8 @@ def pixel_sums(block: Block, terms: Terms) -> tuple[Array, Array]:
         return xp.sum(values, axis=tuple(range(1, values.ndim)))
 
     loss, share = terms(block)
+    if share is None:
+        return total(loss), block.total_weight(loss.shape)
     return total(loss), total(xp.broadcast_to(share, loss.shape))
 
 

@@ -40,7 +40,7 @@ class SortedSums(Passes):
     ) -> None:
         super().__init__(pixels)
         self.errors, self.weigh, self.per_image, self.matters = errors, weigh, per_image, matters
-        self._weights: Array | None = None  # of the errors, until the gradient takes their place
+        self._weights: Array = None  # of the errors, until the gradient takes their place
         images, classes, _ = self.shape
         self.rows = (images, classes) if per_image else (classes,)
 

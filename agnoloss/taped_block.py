@@ -57,6 +57,11 @@ class TapedBlock(Block):
         return self.tape.box(self.block.targets)
 
     @once
+    def signs(self) -> Array:
+        """Of the block off the tape."""
+        return self.tape.box(self.block.signs)
+
+    @once
     def target_counts(self) -> Array:
         """Zero: a constant of the sums has no gradient, whatever its value."""
         images, classes, _ = self.predictions.shape

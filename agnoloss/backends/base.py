@@ -6,7 +6,7 @@ which. Arrays are ``(N, C, P)`` (images, classes, pixels) or ``(N, P)``.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from ..compat import device
@@ -269,7 +269,25 @@ class Backend:
         return sums.split(self.xp, sums.vector())
 
     sorts = False
-    """Whether `by_falling` is there, for rows that lie in host memory."""
+    """Whether to sort row by row, by `by_falling`: where rows lie in host memory."""
+
+    def by_falling(self, errors: Array, sides: Array) -> Iterator[tuple[Array, Array, Array]]:
+        """Pixels sorted so that their errors fall, in pieces.
+
+        Parameters
+        ----------
+        errors : array, (P,)
+            Not negative.
+        sides : array, (P,), int8
+            A number from 0 to 3 for each.
+
+        Yields
+        ------
+        tuple of arrays
+            Where they stand in the row, their errors and their sides.
+        """
+        order = self.xp.argsort(errors, descending=True)
+        yield order, self.xp.take(errors, order), self.xp.take(sides, order)
 
     writes = False
     """Whether results may be written into parts of arrays, block by block."""

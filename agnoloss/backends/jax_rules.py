@@ -161,12 +161,25 @@ def _once(function: Callable[..., Any], labels: Array, *args: Array) -> Any:
     """Call the function where XLA will not duplicate it: in a branch that is always taken."""
     shape = jax.eval_shape(function, *args)
     return jax.lax.cond(
-        labels[0, 0] >= 0,
+        _truth_p.bind(labels),
         function,
         lambda *_: jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), shape),
         *args,
     )
 
+
+def _truth(labels: Array) -> Array:
+    """Whether the first label is not negative."""
+    return labels.ravel()[0] >= 0
+
+
+# `_truth`, once for all of a batch under `vmap`: a comparison for each image would turn the branches into a
+# choice, whose both sides XLA computes for every class, and which `grad` of `vmap` cannot transpose.
+_truth_p = Primitive("agnoloss_truth")
+_truth_p.def_impl(_truth)
+_truth_p.def_abstract_eval(lambda labels: jax.core.ShapedArray((), bool))
+mlir.register_lowering(_truth_p, mlir.lower_fun(_truth, multiple_results=False))
+batching.primitive_batchers[_truth_p] = lambda labels, _: (_truth_p.bind(*labels), None)
 
 # `_spread` as a function linear in its weights. A primitive of our own, since no other way gives its
 # transpose, the sum over classes, without a softmax kept in memory.

@@ -156,20 +156,7 @@ class NumPy(Backend):
     sorts = True
 
     def by_falling(self, errors: Array, sides: Array) -> Iterator[tuple[Array, Array, Array]]:
-        """Pixels sorted so that their errors fall, in pieces that fit the cache.
-
-        Parameters
-        ----------
-        errors : array, (P,)
-            Not negative.
-        sides : array, (P,), int8
-            A number from 0 to 3 for each.
-
-        Yields
-        ------
-        tuple of arrays
-            Where they stand in the row, their errors and their sides.
-        """
+        """By a sort of integers where they hold all there is; in pieces that fit the cache."""
         packs = errors.dtype == np.float32 and errors.size <= _POSITION + 1
         order = _packed(errors, sides) if packs else np.argsort(-errors)
         for start in range(0, errors.size, _PIECE):

@@ -186,7 +186,8 @@ def _element_sums(block: Block, beta: float) -> tuple[Array, Array]:
     # 0 log 0 is 0: a class that is certain has no finite log(1 - p), and no part in that term
     rest = xp.where(y == 1, 0.0, block.log_complements)
     loss, share = block.per_element(-(beta * y * block.log_probs + (1 - beta) * (1 - y) * rest))
-    return xp.sum(block.sum_pixels(loss), axis=1), xp.sum(block.sum_pixels(share), axis=1)
+    shares = block.sizes() if share is None else block.sum_pixels(share)
+    return xp.sum(block.sum_pixels(loss), axis=1), xp.sum(shares, axis=1)
 
 
 @documented

@@ -101,7 +101,7 @@ def cross_entropy_terms(
     return partial(binary_terms, e=e, pos_weight=positive)
 
 
-def multiclass_terms(block: Block, e: float) -> tuple[Array, Array]:
+def multiclass_terms(block: Block, e: float) -> tuple[Array, Array | None]:
     """Loss and share of each pixel, multiclass."""
     # -sum_c w_c q_c log p_c,  q = (1 - e) y + e / C
     w = block.setting.class_weights
@@ -109,10 +109,10 @@ def multiclass_terms(block: Block, e: float) -> tuple[Array, Array]:
     if e:
         log_p = block.log_probs if w is None else block.log_probs * block.column(w)
         loss = loss - e / block.num_classes * block.xp.sum(log_p, axis=1)
-    return loss, block.over_targets(None, w)
+    return loss, block.target_share(w)
 
 
-def binary_terms(block: Block, e: float, pos_weight: Array) -> tuple[Array, Array]:
+def binary_terms(block: Block, e: float, pos_weight: Array) -> tuple[Array, Array | None]:
     """Loss and share of each element, binary and multilabel."""
     # -(pos_weight y log p + (1 - y) log(1 - p))
     return block.per_element(-block.over_sides(lambda side: side.log_p, pos_weight, smoothing=e))
@@ -177,6 +177,6 @@ def balanced_cross_entropy_loss(
     return over_pixels(pixels, partial(_balanced, beta=beta))
 
 
-def _balanced(block: Block, beta: Array) -> tuple[Array, Array]:
+def _balanced(block: Block, beta: Array) -> tuple[Array, Array | None]:
     # -(beta y log p + (1 - beta) (1 - y) log(1 - p))
     return block.per_element(-block.over_sides(lambda side: side.log_p, beta, 1 - beta))

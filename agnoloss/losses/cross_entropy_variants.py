@@ -78,12 +78,12 @@ def cost_sensitive_cross_entropy_loss(
     return over_pixels(pixels, partial(_cost_sensitive, costs=costs))
 
 
-def _cost_sensitive(block: Block, costs: Array) -> tuple[Array, Array]:
+def _cost_sensitive(block: Block, costs: Array) -> tuple[Array, Array | None]:
     # -sum_c w_c y_c cost[c, k] log p_c,  k = argmax_c p_c
     w = block.setting.class_weights
     rows = [block.backend.lookup(costs[c, :], block.likeliest) for c in range(block.num_classes)]
     cost = block.xp.stack(rows, axis=1)
-    return -block.over_targets(lambda side: side.log_p, w, cost), block.over_targets(None, w)
+    return -block.over_targets(lambda side: side.log_p, w, cost), block.target_share(w)
 
 
 @documented
@@ -163,6 +163,7 @@ def _hardest(block: Block, k: Fraction) -> tuple[Array, Array]:
         partial(_first, k=k),
     )
     kept = xp.reshape(kept, hardness.shape) != 0
+    share = xp.ones_like(loss) if share is None else share
     return xp.where(kept, loss, 0.0), xp.where(kept, share, 0.0)
 
 
@@ -237,7 +238,7 @@ def conservative_loss(
     return over_pixels(pixels, partial(_conservative, lam=lam, unit=math.log(base), eps=eps))
 
 
-def _conservative(block: Block, lam: float, unit: float, eps: float) -> tuple[Array, Array]:
+def _conservative(block: Block, lam: float, unit: float, eps: float) -> tuple[Array, Array | None]:
     xp, w = block.xp, block.setting.class_weights
     low, high = math.log(eps), math.log1p(-eps)
 
@@ -247,4 +248,4 @@ def _conservative(block: Block, lam: float, unit: float, eps: float) -> tuple[Ar
         clipped = xp.where(log_p < low, low, xp.where(log_p > high, high, log_p)) / unit
         return lam * (1 + clipped) ** 2 * xp.log(-clipped) / unit
 
-    return block.over_targets(term, w), block.over_targets(None, w)
+    return block.over_targets(term, w), block.target_share(w)

@@ -94,14 +94,14 @@ def _alpha(pixels: Pixels, alpha: Any) -> Array | None:
     return pixels.per_class("alpha", alpha)
 
 
-def _focal(block: Block, gamma: float, alpha: Array | None) -> tuple[Array, Array]:
+def _focal(block: Block, gamma: float, alpha: Array | None) -> tuple[Array, Array | None]:
     def term(side: Side) -> Array:
         # -(1 - p)^gamma log p
         return -side.log_p if gamma == 0 else -power(block.xp, side.complement, gamma) * side.log_p
 
     if block.multiclass:
         w = block.setting.class_weights
-        return block.over_targets(term, alpha, w), block.over_targets(None, w)
+        return block.over_targets(term, alpha, w), block.target_share(w)
     if alpha is None:
         return block.per_element(block.over_sides(term))
     return block.per_element(block.over_sides(term, alpha, 1 - alpha))

@@ -137,7 +137,7 @@ def _distances(block: Block) -> Array:
 
 def _hinges(block: Block) -> Array:
     """max(0, 1 - z (2 y - 1))."""
-    errors = 1 - block.xp.where(block.is_class, block.scores, -block.scores)
+    errors = 1 - block.margins
     return block.xp.where(errors < 0, 0.0, errors)
 
 
