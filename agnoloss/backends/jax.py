@@ -86,16 +86,16 @@ class Jax(Backend):
 
     def normaliser(self, block: Any) -> tuple[Array, Array]:
         """Once for each pixel, where XLA would compute it for every class."""
-        found: tuple[Array, Array] = jax_rules.normaliser(block.wide, block.labels)
+        found: tuple[Array, Array] = _normaliser(block.wide, block.labels)
         return found
 
     def label_log_probs(self, block: Any) -> Array:
         """With a rule that XLA compiles to one pass: 6 times faster than a gather of log_softmax."""
-        return jax_rules.label_log_probs(*_parts(block))
+        return _label_log_probs(*_parts(block))
 
     def prob_sums(self, block: Any) -> Array:
         """With a rule of the same kind."""
-        return jax_rules.prob_sums(*_parts(block), None if block.pixel_weights is None else block.weights)
+        return _prob_sums(*_parts(block), None if block.pixel_weights is None else block.weights)
 
     def class_sums(self, values: Array, labels: Array, classes: int) -> Array:
         """Sum by a scatter on a lone CPU; elsewhere by a fused comparison, in a fixed order."""
@@ -155,6 +155,12 @@ class Jax(Backend):
         """Value and gradients by ``jax.value_and_grad``."""
         result: tuple[Array, tuple[Array, ...]] = jax.value_and_grad(function, argnums)(*args, **kwargs)
         return result
+
+
+# Compiled, since outside jit their branches would be compiled anew at each call: 0.1 s.
+_normaliser = jax.jit(jax_rules.normaliser)
+_label_log_probs = jax.jit(jax_rules.label_log_probs)
+_prob_sums = jax.jit(jax_rules.prob_sums)
 
 
 def _parts(block: Any) -> tuple[Array, ...]:
