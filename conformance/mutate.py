@@ -5,17 +5,17 @@ from __future__ import annotations
 import random
 import re
 import shutil
-import subprocess
-import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import ExitStack, closing
 from fnmatch import fnmatchcase
 from pathlib import Path
 from queue import SimpleQueue
 
 import tomllib
 
+from .forks import Tester
 from .mutants import Mutant, mutants
 
 CHECKOUT = Path(__file__).resolve().parent.parent
@@ -27,17 +27,29 @@ FILES = (
     *("maps.py", "metrics.py", "tape*.py"),
 )
 
-REFERENCES = "conformance/test_references.py::test_value_is_the_reference"
-TESTS = {
-    "losses/*.py": (REFERENCES, "conformance/test_gradient_calls.py"),
-    "tape*.py": ("backends_tests/numpy/test_tape_rules.py", "backends_tests/numpy/test_tape.py"),
+REFERENCES = "conformance/test_references.py"
+TAPE = ("backends_tests/numpy/test_tape.py", "backends_tests/numpy/test_tape_rules.py")
+FIRST = {
+    "losses/*.py": (REFERENCES,),
+    "tape*.py": (),
     "maps.py": ("conformance/test_maps.py",),
-    "metrics.py": ("conformance/test_counts.py", "conformance/test_inputs.py", "agnoloss/metrics.py"),
-    "counts.py": (REFERENCES, "conformance/test_counts.py"),
-    "pixels.py": (REFERENCES, "conformance/test_inputs.py", "conformance/test_input_values.py"),
-    "*": (REFERENCES, "conformance/test_input_values.py", "backends_tests/numpy/test_tape.py"),
+    "metrics.py": ("conformance/test_counts.py",),
+    "pixels.py": (REFERENCES, "conformance/test_inputs.py"),
+    "*": (REFERENCES,),
 }
-"""Tests for the files of a pattern, those that fail soonest first; the first pattern that fits counts."""
+"""Tests that find most of what is wrong in the files of a pattern; the first pattern that fits counts."""
+
+REST = (
+    *(f"conformance/test_{name}.py" for name in ("references", "counts", "gradient_calls", "known_numbers")),
+    *(f"conformance/test_{name}.py" for name in ("inputs", "input_values", "maps", "peer_formulas")),
+    *("conformance/test_peer_faults.py", "backends_tests/numpy/test_arrays.py"),
+    *("agnoloss/gradients.py", "agnoloss/metrics.py", "agnoloss/losses"),
+)
+"""What a mutant must get past besides; of the package, the examples in docstrings."""
+
+OPTIONS = ("-x", "-q", "-p", "no:cacheprovider", "--backend=numpy", "--doctest-modules")
+REMEMBERED = 6
+"""How many tests that caught a mutant of a file are tried first on the next."""
 
 COPIED = ("agnoloss", "conformance", "backends_tests", "conftest.py", "pyproject.toml", "README.md")
 
@@ -77,7 +89,7 @@ def survivors(
     jobs : int
         How many at a time, each in a copy of the checkout.
     timeout : float
-        Seconds for the tests of one; what takes longer is caught (a loop that never ends).
+        Seconds for a run of tests; what takes longer is caught (a loop that never ends).
     advance : callable
         Called after each.
 
@@ -86,61 +98,91 @@ def survivors(
     RuntimeError
         If the tests fail on the files as they are.
     """
-    with tempfile.TemporaryDirectory(prefix="agnoloss-mutants-") as folder:
-        copies: SimpleQueue[Path] = SimpleQueue()
+    with ExitStack() as stack:
+        folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="agnoloss-mutants-"))
+        copies: SimpleQueue[Copy] = SimpleQueue()
         for i in range(jobs):
-            copies.put(_copy(Path(folder) / str(i)))
+            copies.put(stack.enter_context(closing(Copy(Path(folder) / str(i)))))
 
-        def unbroken(file: str) -> str:
+        def complaint(mutant: Mutant, broken: bool) -> str:
             copy = copies.get()
             try:
-                return complaint(copy, file, timeout)
+                return copy.complaint(mutant, broken, timeout)
             finally:
-                copies.put(copy)
-
-        def survives(mutant: Mutant) -> bool:
-            copy = copies.get()
-            file = copy / "agnoloss" / mutant.file
-            whole = file.read_text(encoding="utf-8")
-            try:
-                file.write_text(mutant.source(whole), encoding="utf-8")
-                return not complaint(copy, mutant.file, timeout)
-            finally:
-                file.write_text(whole, encoding="utf-8")
                 copies.put(copy)
 
         with ThreadPoolExecutor(jobs) as pool:
-            files = sorted({mutant.file for mutant in found})
-            for file, said in zip(files, pool.map(unbroken, files), strict=True):
+            unbroken = list({mutant.file: mutant for mutant in found}.values())
+            for mutant, said in zip(
+                unbroken, pool.map(lambda mutant: complaint(mutant, False), unbroken), strict=True
+            ):
                 if said:
-                    raise RuntimeError(f"The tests of {file} fail as it is:\n{said[-3000:]}")
-            tried = {pool.submit(survives, mutant): mutant for mutant in found}
+                    raise RuntimeError(f"The tests of {mutant.file} fail as it is:\n{said[-3000:]}")
+            tried = {pool.submit(complaint, mutant, True): mutant for mutant in found}
             for future in as_completed(tried):
                 advance()
-                if future.result():
+                if not future.result():
                     yield tried[future]
 
 
-def complaint(checkout: Path, file: str, timeout: float) -> str:
-    """What the tests of a file say in a checkout; nothing if they pass."""
-    tests = next(tests for pattern, tests in TESTS.items() if fnmatchcase(file, pattern))
-    command = [sys.executable, "-B", "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", "--backend=numpy"]
-    if "agnoloss/metrics.py" in tests:
-        command.append("--doctest-modules")
-    if file.startswith("losses/"):
-        names = re.findall(
-            r"^def (\w+_loss)", (checkout / "agnoloss" / file).read_text(encoding="utf-8"), re.M
-        )
-        command += ["-k", " or ".join(names)] if names else []
-    elif file.startswith("tape"):
-        command += ["-k", "not strict and not float32"]
-    try:
-        run = subprocess.run(
-            [*command, *tests], cwd=checkout, timeout=timeout, capture_output=True, text=True
-        )
-    except subprocess.TimeoutExpired:
-        return f"no end after {timeout:g} s"
-    return run.stdout + run.stderr if run.returncode else ""
+class Copy:
+    """A copy of the checkout, with a process that runs its tests.
+
+    Parameters
+    ----------
+    folder : path
+        Where to make it.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.package = folder / "agnoloss"
+        folder.mkdir()
+        for name in COPIED:
+            if (CHECKOUT / name).is_dir():
+                shutil.copytree(CHECKOUT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+            else:
+                shutil.copy2(CHECKOUT / name, folder / name)
+        self.tester = Tester(folder)
+        self.caught: dict[str, list[str]] = {}  # for each file the tests that caught its mutants
+
+    def complaint(self, mutant: Mutant, broken: bool, timeout: float) -> str:
+        """What the tests of a mutant's file say to it, or to the file as it is; nothing if they pass."""
+        file = self.package / mutant.file
+        whole = file.read_text(encoding="utf-8")
+        try:
+            if broken:
+                file.write_text(mutant.source(whole), encoding="utf-8")
+            caught = self.caught.setdefault(mutant.file, [])
+            for tests in ([*caught] if broken else [], *runs(mutant, whole)):
+                said = self.tester.complaint([*OPTIONS, *tests], timeout) if tests else ""
+                if said:
+                    self._remember(said, caught)
+                    return said
+            return ""
+        finally:
+            file.write_text(whole, encoding="utf-8")
+
+    def _remember(self, said: str, caught: list[str]) -> None:
+        """Put the test that failed first, so that the next mutant of the file meets it at once."""
+        for test in re.findall(r"^FAILED (\S+::[^\[\n]+?(?:\[.*\])?)(?: - .*)?$", said, re.M):
+            caught[:] = [test, *(other for other in caught if other != test)][:REMEMBERED]
+
+    def close(self) -> None:
+        """End the process."""
+        self.tester.close()
+
+
+def runs(mutant: Mutant, source: str) -> Iterator[list[str]]:
+    """Tests, as pytest's arguments, for each run of a mutant's tests; those that fail soonest first."""
+    if mutant.file.startswith("tape"):
+        yield [*TAPE, "-k", "not strict and not float32"]
+        yield ["conformance/test_gradient_calls.py", "conformance/test_references.py"]
+        return
+    losses = re.findall(r"^def (\w+_loss)", source, re.M) if mutant.file.startswith("losses/") else []
+    own = [mutant.place] if mutant.place in losses else losses
+    first = next(tests for pattern, tests in FIRST.items() if fnmatchcase(mutant.file, pattern))
+    for tests, words in ((first, own), (REST, losses)):
+        yield [*tests, *(["-k", " or ".join(words)] if words else [])]
 
 
 def accepted() -> dict[str, str]:
@@ -158,13 +200,3 @@ def stale(known: dict[str, str], tried: list[Mutant], survived: list[Mutant]) ->
 
 def _fits(name: str, patterns: tuple[str, ...]) -> bool:
     return any(fnmatchcase(name, pattern) for pattern in patterns)
-
-
-def _copy(folder: Path) -> Path:
-    folder.mkdir()
-    for name in COPIED:
-        if (CHECKOUT / name).is_dir():
-            shutil.copytree(CHECKOUT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
-        else:
-            shutil.copy2(CHECKOUT / name, folder / name)
-    return folder

@@ -1,10 +1,13 @@
 """The mutation run itself: what it breaks, what it leaves alone, and its list of accepted survivors."""
 
+import sys
+from dataclasses import replace
+
 import pytest
 from typer.testing import CliRunner
 
 from . import __main__ as command_line
-from . import mutate
+from . import forks, mutate
 from .mutants import mutants
 
 SOURCE = '''"""1 + 1"""
@@ -93,15 +96,79 @@ def test_a_survivor_is_found_and_a_broken_formula_caught(monkeypatch):
     monkeypatch.setattr(mutate, "COPIED", ("agnoloss",))
     texts = {mutant.source((mutate.PACKAGE / mutant.file).read_text("utf-8")): mutant for mutant in found}
 
-    def complaint(checkout, file, timeout):
-        text = (checkout / "agnoloss" / file).read_text("utf-8")
-        return "" if text not in texts or texts[text] in found[:2] else "caught"
+    class ByText:
+        def __init__(self, checkout):
+            self.file = checkout / "agnoloss" / "counts.py"
 
-    monkeypatch.setattr(mutate, "complaint", complaint)
+        def complaint(self, tests, timeout):
+            text = self.file.read_text("utf-8")
+            return "" if text not in texts or texts[text] in found[:2] else "caught"
+
+        def close(self):
+            pass
+
+    monkeypatch.setattr(mutate, "Tester", ByText)
     ticks = []
     survived = mutate.survivors(found, jobs=2, timeout=1.0, advance=lambda: ticks.append(1))
     assert {mutant.name for mutant in survived} == {mutant.name for mutant in found[:2]}
     assert len(ticks) == 4
-    monkeypatch.setattr(mutate, "complaint", lambda *_: "it fails")
+    monkeypatch.setattr(ByText, "complaint", lambda *_: "it fails")
     with pytest.raises(RuntimeError, match="fail as it is:\nit fails"):
         list(mutate.survivors(found, 1, 1.0, lambda: None))
+
+
+def test_what_caught_a_mutant_is_tried_first_on_the_next(monkeypatch, tmp_path):
+    one, other = mutate.chosen(("counts.py",), sample=2)
+    asked = []
+
+    class Failing:
+        def __init__(self, checkout):
+            pass
+
+        def complaint(self, arguments, timeout):
+            asked.append(arguments[len(mutate.OPTIONS) :])
+            return "1 failed\nFAILED test_a.py::test_b[c - d] - AssertionError: 1\n"
+
+    monkeypatch.setattr(mutate, "COPIED", ("agnoloss",))
+    monkeypatch.setattr(mutate, "Tester", Failing)
+    copy = mutate.Copy(tmp_path / "copy")
+    for mutant in (one, other):
+        assert copy.complaint(mutant, True, 1.0)
+    assert asked == [[mutate.REFERENCES], ["test_a.py::test_b[c - d]"]]
+
+
+def test_tests_of_a_loss_come_before_those_of_its_file():
+    (mutant, *_) = [
+        mutant for mutant in mutate.chosen(("losses/region.py",)) if mutant.place == "jaccard_loss"
+    ]
+    source = "def dice_loss(): pass\ndef jaccard_loss(): pass\ndef _helper(): pass\n"
+    (*first, _, word), (*_, words) = mutate.runs(mutant, source)
+    assert (first, word, words) == ([mutate.REFERENCES], "jaccard_loss", "dice_loss or jaccard_loss")
+    (*_, words), _ = mutate.runs(replace(mutant, place="_helper"), source)
+    assert words == "dice_loss or jaccard_loss"
+
+
+@pytest.mark.parametrize("way", ["forks", "processes"])
+def test_a_run_sees_the_files_as_they_are(way, tmp_path, monkeypatch):
+    """What passes says nothing; what fails, never ends or tests another package says so."""
+    package, test = tmp_path / "agnoloss.py", tmp_path / "test_it.py"
+    (tmp_path / "pytest.ini").write_text("[pytest]\npythonpath = .\n")
+    if way == "forks":
+        tester = forks.Tester(tmp_path)  # forks where it can
+        run = tester.complaint
+    else:
+        monkeypatch.chdir(tmp_path)
+        monkeypatch.setattr(sys, "dont_write_bytecode", True)
+        run = forks._in_process
+    test.write_text("import agnoloss, time\n\ndef test_it():\n    assert agnoloss.VALUE == 1\n")
+    package.write_text("VALUE = 1\n")
+    assert run(["test_it.py"], 60) == ""
+    package.write_text("VALUE = 2\n")
+    assert "assert 2 == 1" in run(["test_it.py"], 60)
+    package.write_text("import time\ntime.sleep(60)\n")
+    assert run(["test_it.py"], 1) == "no end after 1 s"
+    assert "nowhere.py" in run(["nowhere.py"], 60)
+    test.write_text("def test_it(): pass\n")
+    if way == "forks":
+        assert "tested None instead of" in run(["test_it.py"], 60)
+        tester.close()
