@@ -30,6 +30,7 @@ FILES = (
 REFERENCES = "conformance/test_references.py"
 TAPE = ("backends_tests/numpy/test_tape.py", "backends_tests/numpy/test_tape_rules.py")
 FIRST = {
+    "losses/*boundary.py": (REFERENCES, "conformance/test_distance_maps.py"),
     "losses/*.py": (REFERENCES,),
     "tape*.py": (),
     "maps.py": ("conformance/test_maps.py",),
@@ -42,7 +43,8 @@ FIRST = {
 REST = (
     *(f"conformance/test_{name}.py" for name in ("references", "counts", "gradient_calls", "known_numbers")),
     *(f"conformance/test_{name}.py" for name in ("inputs", "input_values", "maps", "peer_formulas")),
-    *("conformance/test_peer_faults.py", "backends_tests/numpy/test_arrays.py"),
+    *(f"conformance/test_{name}.py" for name in ("peer_faults", "laws", "distance_maps")),
+    "backends_tests/numpy/test_arrays.py",
     *("agnoloss/gradients.py", "agnoloss/metrics.py", "agnoloss/losses"),
 )
 """What a mutant must get past besides; of the package, the examples in docstrings."""

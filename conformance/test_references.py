@@ -1,6 +1,7 @@
 """Every loss on NumPy against its loop in `references`, which was written from the formula alone."""
 
 import inspect
+from zlib import crc32
 
 import numpy as np
 import pytest
@@ -26,6 +27,25 @@ def test_value_is_the_reference(entry):
         # Both round, the reference in plain loops.
         allowed = 2 * tolerance("float64", case.predictions.size) * np.finfo(np.float64).eps * scale
         np.testing.assert_allclose(value, expected, rtol=0, atol=allowed, err_msg=case.name)
+
+
+@LOSSES
+def test_gradient_is_the_slope_of_the_value(entry):
+    """Along one random direction for each case; no case is within a step of a kink."""
+    for case in cases_of(entry):
+
+        def at(predictions, case=case):
+            return entry.function(predictions, case.targets, **case.options)
+
+        if case.options.get("reduction") == "none":
+            continue
+        gradient = agnoloss.grad(at)(case.predictions)
+        way = np.random.default_rng(crc32(case.name.encode())).normal(size=case.predictions.shape)
+        step = 1e-6 * max(1.0, np.max(np.abs(case.predictions)))
+        slope = (at(case.predictions + step * way) - at(case.predictions - step * way)) / (2 * step)
+        # rounding of the values over the step, and the third derivative times its square
+        allowed = 1e-9 * max(1.0, abs(float(at(case.predictions)))) + 1e-6 * np.sum(np.abs(gradient))
+        np.testing.assert_allclose(np.sum(gradient * way), slope, rtol=0, atol=allowed, err_msg=case.name)
 
 
 @LOSSES
