@@ -82,11 +82,15 @@ class Block:
         """Values per pixel or element times their weights."""
         return values if self.weights is None else values * self.weights
 
-    def total_weight(self, shape: tuple[int, ...]) -> Array:
-        """Weight of all that counts in each image, (n,), of values of a shape (n, p) or (n, C, p)."""
+    def total(self, values: Array) -> Array:
+        """Weighted sum in each image, (n,), of values (n, p) or (n, C, p)."""
+        values = self.weighted(values)
+        return self.xp.sum(values, axis=tuple(range(1, values.ndim)))
+
+    def total_weight(self, shape: tuple[int, ...], like: Array) -> Array:
+        """`total` of values of a shape that are all 1; another total tells what kind of array it is."""
         if self.weights is None:
-            count = float(math.prod(shape[1:]))
-            return self.backend.constant([count] * shape[0], self.dtype, self.predictions)
+            return self.xp.zeros_like(like) + math.prod(shape[1:])  # sizes stay symbolic in torch.export
         weights = self.xp.broadcast_to(self.weights, shape)
         return self.xp.sum(weights, axis=tuple(range(1, len(shape))))
 

@@ -18,16 +18,11 @@ Terms = Callable[[Block], tuple[Array, Array | None]]
 
 def pixel_sums(block: Block, terms: Terms) -> tuple[Array, Array]:
     """Statistic of a pixel loss: weighted sums (n,) of the loss and of its share."""
-    xp = block.xp
-
-    def total(values: Array) -> Array:
-        values = block.weighted(values)
-        return xp.sum(values, axis=tuple(range(1, values.ndim)))
-
     loss, share = terms(block)
+    total = block.total(loss)
     if share is None:
-        return total(loss), block.total_weight(loss.shape)
-    return total(loss), total(xp.broadcast_to(share, loss.shape))
+        return total, block.total_weight(loss.shape, total)
+    return total, block.total(block.xp.broadcast_to(share, loss.shape))
 
 
 def over_pixels(pixels: Pixels, terms: Terms, whole: bool = False) -> Array:
