@@ -21,7 +21,10 @@ CONFORMANCE = ("conformance",) if sys.version_info >= (3, 11) else ()
 
 # What each library is tested for. The laws and the suite itself are tested in `core` alone; agreement
 # with 50-digit arithmetic by `conformance`, on CuPy by `cupy`.
-EACH = ("gradient_calls", "input_values", "inputs", "known_numbers", "maps", "peer_faults", "peer_formulas")
+EACH = (
+    *("boundary_loss", "gradient_calls", "input_values", "inputs", "known_numbers", "maps", "peer_faults"),
+    "peer_formulas",
+)
 ON_EACH = tuple(f"{folder}/test_{name}.py" for folder in CONFORMANCE for name in EACH)
 AGREEMENT = tuple(f"{folder}/test_agreement.py" for folder in CONFORMANCE)
 
@@ -141,7 +144,7 @@ def report(session: nox.Session) -> None:
 
 @nox.session(default=False)
 def mutants(session: nox.Session) -> None:
-    """Formulas broken in one place at a time: which do tests let pass? Hours without `--file`."""
+    """Formulas broken in one place at a time: which do tests let pass? An hour without `--file`."""
     install(session)
     session.run("python", "-m", "conformance", "mutate", *session.posargs)
 

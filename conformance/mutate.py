@@ -30,7 +30,7 @@ FILES = (
 REFERENCES = "conformance/test_references.py"
 TAPE = ("backends_tests/numpy/test_tape.py", "backends_tests/numpy/test_tape_rules.py")
 FIRST = {
-    "losses/*boundary.py": (REFERENCES, "conformance/test_distance_maps.py"),
+    "losses/*boundary.py": (REFERENCES, "conformance/test_boundary_loss.py"),
     "losses/*.py": (REFERENCES,),
     "tape*.py": (),
     "maps.py": ("conformance/test_maps.py",),
@@ -43,7 +43,7 @@ FIRST = {
 REST = (
     *(f"conformance/test_{name}.py" for name in ("references", "counts", "gradient_calls", "known_numbers")),
     *(f"conformance/test_{name}.py" for name in ("inputs", "input_values", "maps", "peer_formulas")),
-    *(f"conformance/test_{name}.py" for name in ("peer_faults", "laws", "distance_maps")),
+    *(f"conformance/test_{name}.py" for name in ("peer_faults", "laws", "boundary_loss")),
     "backends_tests/numpy/test_arrays.py",
     *("agnoloss/gradients.py", "agnoloss/metrics.py", "agnoloss/losses"),
 )

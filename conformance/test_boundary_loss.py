@@ -120,7 +120,7 @@ def test_what_needs_targets(backend, options, why):
         boundary_loss(backend.array(Z), None, **options)
 
 
-def test_dice_takes_its_targets_and_boundary_its_maps(backend):
+def test_dice_boundary_loss_passes_its_maps_on(backend):
     """alpha x generalized Dice + (1 - alpha) x boundary."""
     z, y = backend.array(Z), backend.array(Y)
     dice, both = (
