@@ -27,7 +27,7 @@ def draw_distances(points: int) -> Any:
     target = disc(side, 34, 26, 15) | disc(side, 24, 40, 9)
     phi = signed_distance_map(target[None], 2)[0, 1]
     show_image(chart, phi, cmap="RdBu", vmin=-36, vmax=36)
-    lines = chart.contour(phi, [-10, -5, 5, 10, 20, 30], colors=INK, linewidths=0.7, linestyles="solid")
+    lines = chart.contour(phi, [-10, -5, 5, 10, 20], colors=INK, linewidths=0.7, linestyles="solid")
     chart.clabel(lines, fontsize=7.5)
     chart.contour(target, [0.5], colors=INK, linewidths=2)
     titled(chart, "Signed distance", "negative inside, in pixels")
