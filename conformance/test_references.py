@@ -10,16 +10,21 @@ import agnoloss
 
 from . import references
 from .agreement import tolerance
-from .cases import cases_of
+from .cases import cases_of, make_case
 from .registry import ENTRIES
 
 LOSSES = pytest.mark.parametrize("entry", ENTRIES, ids=lambda entry: entry.name)
 
 
+def volumes(entry):
+    """Three spatial axes, each long enough for a pixel to have neighbours on both sides."""
+    return [make_case(entry, mode, {"space": (3, 4, 3)}) for mode in entry.modes]
+
+
 @LOSSES
 def test_value_is_the_reference(entry):
     reference = getattr(references, entry.name)
-    for case in cases_of(entry):
+    for case in (*cases_of(entry), *volumes(entry)):
         value = entry.function(case.predictions, case.targets, **case.options)
         expected = np.asarray(reference(case.predictions, case.targets, **case.options))
         assert np.shape(value) == expected.shape, case.name
@@ -32,7 +37,7 @@ def test_value_is_the_reference(entry):
 @LOSSES
 def test_gradient_is_the_slope_of_the_value(entry):
     """Along one random direction for each case; no case is within a step of a kink."""
-    for case in cases_of(entry):
+    for case in (*cases_of(entry), *volumes(entry)):
 
         def at(predictions, case=case):
             return entry.function(predictions, case.targets, **case.options)
