@@ -106,12 +106,14 @@ def mutants(file: str, source: str) -> list[Mutant]:
 
 
 def _formulas(node: ast.AST, place: str) -> Iterator[tuple[str, ast.expr]]:
-    """Every expression that computes; not annotations, docstrings, decorators and errors."""
+    """Every expression that computes; not annotations, docstrings, decorators, errors, zip's `strict`."""
     for name, value in ast.iter_fields(node):
         if name in ("annotation", "returns", "decorator_list", "type_comment"):
             continue
         for child in value if isinstance(value, list) else [value]:
             if not isinstance(child, ast.AST) or isinstance(child, (ast.Raise, ast.JoinedStr, ast.Import)):
+                continue
+            if isinstance(child, ast.keyword) and child.arg == "strict":
                 continue
             inner = place
             if isinstance(child, (ast.FunctionDef, ast.ClassDef)):

@@ -43,7 +43,7 @@ FIRST = {
 REST = (
     *(f"conformance/test_{name}.py" for name in ("references", "counts", "gradient_calls", "known_numbers")),
     *(f"conformance/test_{name}.py" for name in ("inputs", "input_values", "maps", "peer_formulas")),
-    *(f"conformance/test_{name}.py" for name in ("peer_faults", "laws", "boundary_loss")),
+    *(f"conformance/test_{name}.py" for name in ("peer_faults", "laws", "boundary_loss", "edges")),
     "backends_tests/numpy/test_arrays.py",
     *("agnoloss/gradients.py", "agnoloss/metrics.py", "agnoloss/losses"),
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import partial
+from typing import Any
 
 from .. import checks
 from ..backends.base import Array
@@ -183,9 +184,10 @@ def combo_loss(
 def _element_sums(block: Block, beta: float) -> tuple[Array, Array]:
     # -(beta y log p + (1 - beta) (1 - y) log(1 - p)) of every pixel and class
     xp, y = block.xp, block.targets
-    # 0 log 0 is 0: a class that is certain has no finite log(1 - p), and no part in that term
-    rest = xp.where(y == 1, 0.0, block.log_complements)
-    loss, share = block.per_element(-(beta * y * block.log_probs + (1 - beta) * (1 - y) * rest))
+    # 0 log 0 is 0: what is certain has an infinite log, and no part in that term
+    true = xp.where(y == 0, 0.0, block.log_probs)
+    false = xp.where(y == 1, 0.0, block.log_complements)
+    loss, share = block.per_element(-(beta * y * true + (1 - beta) * (1 - y) * false))
     shares = block.sizes() if share is None else block.sum_pixels(share)
     return xp.sum(block.sum_pixels(loss), axis=1), xp.sum(shares, axis=1)
 
@@ -289,21 +291,25 @@ def _log_powers(block: Block, gamma: float) -> tuple[Array, Array, Array, Array]
         if block.labels is not None:
             logs = block.sum_labels(power(xp, -block.target_log_probs, gamma))
         else:
-            logs = block.sum_pixels(block.targets * power(xp, -block.log_probs, gamma))
+            logs = block.sum_pixels(_shared_power(xp, block.targets, block.log_probs, gamma))
         nothing = xp.zeros_like(true)
         return xp.stack([logs, nothing], axis=1), true, nothing, sizes[:, 0]
     y = block.targets
-    positive = block.sum_pixels(y * power(xp, -block.log_probs, gamma))
-    negative = block.sum_pixels((1 - y) * power(xp, -block.log_complements, gamma))
+    positive = block.sum_pixels(_shared_power(xp, y, block.log_probs, gamma))
+    negative = block.sum_pixels(_shared_power(xp, 1 - y, block.log_complements, gamma))
     false = block.sum_pixels(1 - y)
     return xp.stack([positive, negative], axis=1), true, false, xp.sum(sizes, axis=1)
 
 
+def _shared_power(xp: Any, y: Array, log_p: Array, gamma: float) -> Array:
+    """y (-ln p)^gamma, 0 where y is 0 and the log infinite."""
+    return y * power(xp, xp.where(y == 0, 0.0, -log_p), gamma)
+
+
 def _rarity(pixels: Pixels, counts: Array) -> Array:
-    """w_c = sqrt(sum_k T_k / T_c), 0 for an absent class; counts (2, C) of y and 1 - y."""
+    """w_c = sqrt(sum_k T_k / T_c), counts (2, C) of y and 1 - y; an absent class has no sum to weigh."""
     xp = pixels.xp
     if pixels.class_weights is not None:
         return pixels.class_weights
     total = xp.sum(counts) if pixels.mode == "multiclass" else xp.sum(counts, axis=0)
-    share = total / xp.where(counts == 0, 1.0, counts)
-    return xp.where(counts == 0, 0.0, xp.sqrt(share))
+    return xp.sqrt(total / xp.where(counts == 0, 1.0, counts))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import NamedTuple
@@ -85,8 +84,8 @@ def active_contour_loss(
     )  # fmt: skip
     need_axes(pixels)
     weight = checks.weight("weight", weight)
-    if not 0 < checks.number("eps", eps) < math.inf:
-        raise ValueError(f"`eps` must be positive and finite; got {eps}.")
+    if checks.number("eps", eps, 0.0) == 0:
+        raise ValueError("`eps` must be above 0; got 0.")
     chosen = Classes(pixels, classes, per_image)
     xp = pixels.xp
     energies = partial(_energies, pixels=pixels, eps=eps)
