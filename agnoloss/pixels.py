@@ -82,7 +82,7 @@ class Pixels:
             backend, mode, from_logits, ignored, layout.dense, layout.num_classes, self.dtype
         )
         self._check_kind(targets, owner)
-        extremes = owner.extremes(targets)
+        extremes = self._extremes(targets, owner)
         targets = backend.adopt(targets, owner, "targets")
         self.predictions = layout.flatten(self.xp, predictions)
         if layout.dense:
@@ -306,6 +306,18 @@ class Pixels:
             )
         return self.xp.reshape(weights, self._shape())
 
+    @property
+    def _range(self) -> tuple[int, int]:
+        """Smallest and largest target that has a meaning."""
+        return 0, 1 if self.setting.dense or self.mode == "binary" else self.num_classes - 1
+
+    def _extremes(self, targets: Array, owner: Backend) -> tuple[float, float] | None:
+        """Smallest and largest target, without those to ignore unless they are in range."""
+        extremes, (low, high) = owner.extremes(targets), self._range
+        if extremes is None or not self.setting.ignored or (low <= extremes[0] and extremes[1] <= high):
+            return extremes
+        return owner.extremes(targets, self.setting.ignored)
+
     def _checked_values(self, extremes: tuple[float, float] | None) -> Array | None:
         """Look for targets and probabilities out of range where that costs nothing.
 
@@ -316,18 +328,17 @@ class Pixels:
             is out of range. None where they were looked at and are in order.
         """
         xp, backend = self.xp, self.backend
-        low, high = 0, 1 if self.setting.dense or self.mode == "binary" else self.num_classes - 1
+        low, high = self._range
         if not self.setting.from_logits:
             self._check_probabilities()
         if extremes is not None:
             if low <= extremes[0] and extremes[1] <= high:
                 return None
-            seen = backend.seen(self)
-            found = seen.backend.extremes(seen.whole.outside(low, high))
-            if found is not None and not found[1]:
-                return None
-            if seen.whole.counted is not None:
-                extremes = seen.backend.extremes(seen.whole.counted_targets(fill=low))
+            if self.pixel_weights is not None or extremes[0] != extremes[0]:  # weights of 0, or NaN
+                found = backend.extremes(self.whole.outside(low, high))
+                if found is not None and not found[1]:
+                    return None
+                extremes = backend.extremes(self.whole.counted_targets(fill=low))
         if extremes is not None:
             worst = extremes[0] if extremes[0] < low else extremes[1]
             what = "labels" if not self.setting.dense or self.mode == "binary" else "values"

@@ -43,9 +43,9 @@ class TapeBackend(Backend):
         """Ask the inner backend."""
         return self.tape.box(self.inner.labels(array.value))
 
-    def extremes(self, array: Array) -> tuple[float, float] | None:
+    def extremes(self, array: Array, ignored: tuple[int, ...] = ()) -> tuple[float, float] | None:
         """Look where the inner backend looks."""
-        return self.inner.extremes(array.value)
+        return self.inner.extremes(array.value, ignored)
 
     def constant(self, values: Any, dtype: Any, like: Array) -> Array:
         """Box the inner backend's constant."""

@@ -14,6 +14,9 @@ _LIBRARIES = {"numpy": "numpy", "torch": "torch", "jax": "jax", "jaxlib": "jax",
 
 _BY_TYPE: dict[type, Backend] = {}
 
+# Their arrays name no namespace; array_api_compat knows it, and nothing more is known of them here.
+_COMPAT_KNOWS = ("dask.array",)
+
 # Answered without a look at their classes, which dynamo cannot trace.
 _NO_ARRAYS = frozenset({type(None), bool, int, float, str, tuple, list, dict})
 
@@ -57,7 +60,11 @@ def is_array(value: Any) -> bool:
     kind = type(value)
     if kind in _NO_ARRAYS or _is_scalar(kind):
         return False
-    return kind in _BY_TYPE or hasattr(kind, "__array_namespace__") or _library(kind) is not None
+    return kind in _BY_TYPE or _follows_the_standard(kind) or _library(kind) is not None
+
+
+def _follows_the_standard(kind: type) -> bool:
+    return hasattr(kind, "__array_namespace__") or kind.__module__.startswith(_COMPAT_KNOWS)
 
 
 def _is_scalar(kind: type) -> bool:
@@ -78,7 +85,7 @@ def _first_met(array: Any, name: str) -> Backend:
     if hasattr(array, "_agnoloss_tape"):
         return array._agnoloss_tape.backend
     library = _library(type(array))
-    if library is None and not hasattr(type(array), "__array_namespace__"):
+    if library is None and not _follows_the_standard(type(array)):
         raise TypeError(
             f"`{name}` must be an array (NumPy, PyTorch, JAX, CuPy or another library that follows "
             f"the array API standard); got {type(array).__name__}."

@@ -82,23 +82,29 @@ class Backend:
         """Where integers or floats are a given label."""
         return labels == label
 
-    def extremes(self, array: Array) -> tuple[float, float] | None:
-        """Smallest and largest element where looking costs nothing, otherwise None."""
-        return None
+    def extremes(self, array: Array, ignored: tuple[int, ...] = ()) -> tuple[float, float] | None:
+        """Smallest and largest element, but for labels to ignore, where looking costs nothing.
 
-    def seen(self, pixels: Any) -> Any:
-        """The same input on the backend that looks at its values."""
-        return pixels
+        Otherwise None; zeros where no element is left.
+        """
+        return None
 
     # --- constants --------------------------------------------------------------------------
 
+    def beside(self, like: Array) -> dict[str, Any]:
+        """Keyword that puts a new array on the device of another; none for MLX, whose arrays have none."""
+        try:
+            return {"device": device(like)}
+        except AttributeError:
+            return {}
+
     def constant(self, values: Any, dtype: Any, like: Array) -> Array:
         """Python numbers as an array of a dtype, on the device of another."""
-        return self.xp.asarray(values, dtype=dtype, device=device(like))
+        return self.xp.asarray(values, dtype=dtype, **self.beside(like))
 
     def arange(self, count: int, like: Array) -> Array:
         """``0 .. count - 1`` with the dtype and device of another."""
-        return self.xp.arange(count, dtype=like.dtype, device=device(like))
+        return self.xp.arange(count, dtype=like.dtype, **self.beside(like))
 
     def stop_gradient(self, array: Array) -> Array:
         """The same values, cut off from differentiation."""
@@ -301,7 +307,7 @@ class Backend:
 
     def empty(self, shape: tuple[int, ...], dtype: Any, like: Array) -> Array:
         """An array to be filled, on the device of another."""
-        return self.xp.empty(shape, dtype=dtype, device=device(like))
+        return self.xp.empty(shape, dtype=dtype, **self.beside(like))
 
     def weighted_sums(self, values: Array, weights: Array | None) -> Array:
         """Sum over pixels of values (n, C, p), weighted (n, p): (n, C); without derivatives."""

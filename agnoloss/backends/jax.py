@@ -51,14 +51,13 @@ class Jax(Backend):
             label = min(max(label, int(limits.min)), int(limits.max))
         return labels == label
 
-    def extremes(self, array: Array) -> tuple[float, float] | None:
+    def extremes(self, array: Array, ignored: tuple[int, ...] = ()) -> tuple[float, float] | None:
         """Look at concrete arrays in host memory, by a view: jnp.min would be traced under jit."""
         if isinstance(array, jax.core.Tracer) or not array.is_fully_addressable:
             return None
         if any(place.platform != "cpu" for place in array.devices()):
             return None
-        view = np.asarray(array)
-        return (view.min().item(), view.max().item()) if view.size else (0, 0)
+        return _numpy().extremes(np.asarray(array), ignored)
 
     def constant(self, values: Any, dtype: Any, like: Array) -> Array:
         """Without a device: a JAX array's device is a sharding, which constructors refuse."""
@@ -155,6 +154,13 @@ class Jax(Backend):
         """Value and gradients by ``jax.value_and_grad``."""
         result: tuple[Array, tuple[Array, ...]] = jax.value_and_grad(function, argnums)(*args, **kwargs)
         return result
+
+
+def _numpy() -> Backend:
+    """NumPy's backend, for arrays it can view."""
+    from .numpy import BACKEND as NUMPY
+
+    return NUMPY
 
 
 # Compiled, since outside jit their branches would be compiled anew at each call: 0.1 s.

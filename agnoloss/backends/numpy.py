@@ -28,8 +28,20 @@ class NumPy(Backend):
                 "numpy.asarray, and pass masks through `ignore_index` or `pixel_weights`."
             )
 
-    def extremes(self, array: Array) -> tuple[float, float] | None:
+    def kind(self, array: Array) -> str:
+        """Read the dtype's letter where it tells: its name takes 20 times as long."""
+        kind = array.dtype.kind
+        return "floating" if kind == "f" else "integer" if kind in "iub" else super().kind(array)
+
+    def is_half(self, array: Array) -> bool:
+        """Read the dtype's size, for the same reason."""
+        dtype = array.dtype
+        return dtype.itemsize < 4 if dtype.kind == "f" else super().is_half(array)
+
+    def extremes(self, array: Array, ignored: tuple[int, ...] = ()) -> tuple[float, float] | None:
         """Look: the values lie in host memory."""
+        for label in ignored:
+            array = array[array != label]
         return (array.min().item(), array.max().item()) if array.size else (0, 0)
 
     def log_softmax(self, logits: Array) -> Array:

@@ -58,25 +58,17 @@ class Torch(Backend):
         """int64, which gather and scatter require."""
         return array.to(torch.int64)
 
-    def extremes(self, array: Array) -> tuple[float, float] | None:
-        """Look at plain tensors in host memory, not while something traces or batches them."""
+    def extremes(self, array: Array, ignored: tuple[int, ...] = ()) -> tuple[float, float] | None:
+        """Look at plain tensors in host memory, not while something traces or batches them.
+
+        In NumPy's views: torch's threads would go on spinning for a while and take a core from those
+        of `passes`.
+        """
         if not _in_host_memory(array):
             return None
-        if not array.numel():
-            return 0, 0
         if array.dtype is torch.bfloat16:  # which NumPy does not know
-            low, high = torch.aminmax(array.detach())
-            return low.item(), high.item()
-        # Not aminmax: torch's threads go on spinning for a while and take a core from those of `passes`.
-        view = array.detach().numpy()
-        return view.min().item(), view.max().item()
-
-    def seen(self, pixels: Any) -> Any:
-        """NumPy's views of tensors in host memory, for the reason given in `extremes`."""
-        tensors = _tensors((pixels.predictions, pixels.targets, pixels.pixel_weights))
-        if any(not _in_host_memory(t) or t.dtype is torch.bfloat16 for t in tensors):
-            return pixels
-        return pixels.on(_numpy(), _as_numpy)
+            array = array.float()
+        return _numpy().extremes(array.detach().numpy(), ignored)
 
     def constant(self, values: Any, dtype: Any, like: Array) -> Array:
         """Without array_api_compat's wrapper, which dynamo does not trace for lists."""
