@@ -24,6 +24,9 @@ PRELOADED = (
 )
 """What takes long to import, and is the same whatever the checkout holds."""
 
+NO_TESTS = 5
+"""What pytest exits with if the keywords choose no test: that catches nothing."""
+
 
 class Tester:
     """Runs pytest in a checkout.
@@ -80,7 +83,7 @@ def _in_fork(arguments: list[str], timeout: float) -> str:
         if child == 0:
             _become_pytest(arguments, timeout, said.fileno())
         _, status = os.waitpid(child, 0)
-        if status == 0:
+        if status == 0 or os.waitstatus_to_exitcode(status) == NO_TESTS:
             return ""
         if os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGALRM:
             return _no_end(timeout)
@@ -100,6 +103,8 @@ def _become_pytest(arguments: list[str], timeout: float, said: int) -> None:
         sys.path.insert(0, os.getcwd())
         # pytest would warn that it cannot rewrite the assertions of what is imported.
         code = int(pytest.main(["-W", "ignore::pytest.PytestAssertRewriteWarning", *arguments]))
+        if code == NO_TESTS:
+            return
         home = str(getattr(sys.modules.get("agnoloss"), "__file__", None))
         if not home.startswith(os.path.join(os.getcwd(), "")):
             code = 1
@@ -121,7 +126,7 @@ def _in_process(arguments: list[str], timeout: float) -> str:
         run = subprocess.run(command, timeout=timeout, capture_output=True, text=True)
     except subprocess.TimeoutExpired:
         return _no_end(timeout)
-    return run.stdout + run.stderr if run.returncode else ""
+    return run.stdout + run.stderr if run.returncode not in (0, NO_TESTS) else ""
 
 
 def _no_end(timeout: float) -> str:

@@ -128,3 +128,17 @@ def test_dice_boundary_loss_passes_its_maps_on(backend):
         for alpha in (1.0, 0.25)
     )
     close(both, 0.25 * dice + 0.75 * reference(Z, Y, distance_maps=PHI))
+
+
+def test_sums_may_be_shared_by_devices(backend):
+    """Doubled sums are those of twice the images: the same mean, twice the sum."""
+    z, y = backend.array(Z), backend.array(Y)
+    for options in ({}, {"class_weights": "balanced"}, {"classes": "present"}):
+        one, two = (
+            backend.numpy(
+                boundary_loss(z, y, all_reduce=lambda part: 2 * part, reduction=reduction, **options)
+            )
+            for reduction in ("mean", "sum")
+        )
+        close(one, reference(Z, Y, **options))
+        close(two, 2 * reference(Z, Y, reduction="sum", **options))

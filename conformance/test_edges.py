@@ -1,5 +1,6 @@
 """What the formulas give at their edges: certain predictions, and the ends of what a number may be."""
 
+import math
 import re
 
 import numpy as np
@@ -24,9 +25,11 @@ from agnoloss import (
     log_cosh_dice_loss,
     top_k_cross_entropy_loss,
     tversky_loss,
+    value_and_grad,
 )
 
 from .losses import mode_of
+from .test_input_values import LOOKING_IS_FREE
 
 OF_PIXELS = [cross_entropy_loss, balanced_cross_entropy_loss, focal_loss, top_k_cross_entropy_loss]
 OF_PIXELS += [combo_loss, exponential_logarithmic_loss, dice_cross_entropy_loss]
@@ -60,6 +63,31 @@ def test_a_class_that_is_ruled_out(backend, loss, dense, score):
     y = np.asarray([[0, 1, 1]])
     one_hot = np.stack([1 - y, y], axis=1)
     check_nothing(backend, loss, np.where(one_hot == 1, 0.0, score), one_hot if dense else y)
+
+
+@pytest.mark.parametrize("gamma", [0.0, 1.0, 2.0, 2.5])
+def test_gammas_of_focal_loss(backend, gamma):
+    """-(1 - p)^gamma log p; gamma 0 and whole numbers take ways of their own."""
+    p = np.asarray([0.1, 0.5, 0.9])
+    z, y = np.stack([np.log(p), np.log1p(-p)], axis=1), np.zeros(3, int)
+    value = focal_loss(backend.array(z), backend.array(y), gamma=gamma, reduction="none")
+    np.testing.assert_allclose(backend.numpy(value), -((1 - p) ** gamma) * np.log(p), rtol=1e-13)
+
+
+@pytest.mark.parametrize("k", [1e-6, 0.2, 0.21, 0.3, 0.99, 1.0])
+@pytest.mark.parametrize("ignored", [0, 5, 9])
+def test_the_hardest_pixels_are_at_least_one(backend, k, ignored):
+    """The mean of max(1, ceil(k n)) of n losses, however few; the ignored ones are the hardest."""
+    n = 10 - ignored
+    p = np.linspace(0.9, 0.2, n)
+    z, y = np.append(np.log(p) - np.log1p(-p), [-50.0] * ignored)[None], np.ones((1, 10), int)
+    y[0, n:] = 255
+    value, slope = value_and_grad(top_k_cross_entropy_loss)(
+        backend.array(z), backend.array(y), mode="binary", k=k, ignore_index=255
+    )
+    kept = np.sort(-np.log(p))[::-1][: max(1, math.ceil(k * n - 1e-9))]
+    np.testing.assert_allclose(backend.numpy(value), np.mean(kept), rtol=1e-13)
+    assert np.sum(backend.numpy(slope) != 0) == kept.size
 
 
 RANGES = {
@@ -139,3 +167,84 @@ def test_squared_is_a_flag(backend, loss):
     for wrong in (1, None, "yes"):
         with pytest.raises(TypeError, match=f"`squared` must be True or False; got {wrong!r}"):
             loss(backend.array(Z), backend.array(Y), squared=wrong)
+
+
+SLACK = 1e-3
+"""How far outside [0, 1] a probability may lie."""
+
+
+@pytest.mark.parametrize("mode", ["binary", "multilabel"])
+@pytest.mark.parametrize("ignored", [0.5, 5.0, -5.0])
+def test_probabilities_may_be_rounded(backend, mode, ignored):
+    """As far as the slack, whatever an ignored pixel holds; further, the message says what came."""
+
+    def call(*p):
+        p, y = np.asarray([[*p, ignored]]), np.asarray([[1, 0, 255]])
+        if mode == "multilabel":
+            p, y = p[:, None], y[:, None]
+        return cross_entropy_loss(
+            backend.array(p), backend.array(y), mode=mode, from_logits=False, ignore_index=255
+        )
+
+    for right in ((-SLACK, 0.5), (0.5, 1 + SLACK), (-SLACK, 1 + SLACK)):
+        assert np.isfinite(backend.numpy(call(*right)))
+    for p, came in (((-0.25, 0.5), -0.25), ((0.5, 2.0), 2.0), ((-SLACK, 2.0), 2.0), ((-0.25, 2.0), -0.25)):
+        if backend.name in LOOKING_IS_FREE:
+            with pytest.raises(ValueError, match=rf"`predictions` must be probabilities.* got {came}\."):
+                call(*p)
+        else:
+            assert np.isnan(backend.numpy(call(*p)))
+
+
+@pytest.mark.parametrize("loss", [cross_entropy_loss, dice_loss])
+@pytest.mark.parametrize("wrong", [-0.5, np.nan, np.inf])
+@pytest.mark.parametrize("place", [0, 2])
+def test_arrays_of_weights_are_looked_at(backend, loss, wrong, place):
+    """Where that costs nothing."""
+    weights = np.asarray([0.5, 1.0, 2.0])
+    for right in (weights, weights * 0):
+        value = loss(backend.array(Z), backend.array(Y), class_weights=backend.array(right))
+        assert np.isfinite(backend.numpy(value))
+    weights[place] = wrong
+    if backend.name in LOOKING_IS_FREE:
+        with pytest.raises(ValueError, match=rf"`class_weights` must be at least 0.*got {wrong}"):
+            loss(backend.array(Z), backend.array(Y), class_weights=backend.array(weights))
+
+
+@pytest.mark.parametrize(
+    ("mode", "what"), [("binary", "labels from 0 to 1"), ("multilabel", "values from 0 to 1")]
+)
+def test_what_a_wrong_target_is_called(backend, mode, what):
+    z, y = Z[:, 0], np.full(Y.shape, 3)
+    if mode == "multilabel":
+        z, y = z[:, None], y[:, None]
+    if backend.name in LOOKING_IS_FREE:
+        with pytest.raises(ValueError, match=f"`targets` must hold {what}; got 3"):
+            cross_entropy_loss(backend.array(z), backend.array(y), mode=mode)
+
+
+@pytest.mark.parametrize("loss", [cross_entropy_loss, dice_loss])
+def test_a_target_that_is_no_number_stays_visible(backend, loss):
+    """NaN in, NaN out: it is not out of range."""
+    y = np.full((1, 2, 3), 0.25)
+    y[0, 1, 2] = np.nan
+    value = loss(backend.array(np.zeros(y.shape)), backend.array(y), mode="multilabel")
+    assert np.isnan(backend.numpy(value))
+
+
+@pytest.mark.parametrize("loss", [cross_entropy_loss, dice_loss])
+def test_weights_do_not_hide_a_label_out_of_range(backend, loss):
+    """Unless they are 0 where it is."""
+    y, weights = Y.copy(), np.full(Y.shape, 0.5)
+    y[0, 1, 1] = 9
+
+    def call():
+        return loss(backend.array(Z), backend.array(y), pixel_weights=backend.array(weights))
+
+    if backend.name in LOOKING_IS_FREE:
+        with pytest.raises(ValueError, match="`targets` must hold labels from 0 to 2; got 9"):
+            call()
+    else:
+        assert np.isnan(backend.numpy(call()))
+    weights[0, 1, 1] = 0
+    assert np.isfinite(backend.numpy(call()))

@@ -135,18 +135,38 @@ def test_what_caught_a_mutant_is_tried_first_on_the_next(monkeypatch, tmp_path):
     copy = mutate.Copy(tmp_path / "copy")
     for mutant in (one, other):
         assert copy.complaint(mutant, True, 1.0)
-    assert asked == [[mutate.REFERENCES], ["test_a.py::test_b[c - d]"]]
+    assert asked == [[mutate.REFERENCES], ["test_a.py::test_b[c - d]", mutate.BOTH]]
+
+
+def test_a_test_that_pytest_does_not_know_catches_nothing(monkeypatch, tmp_path):
+    class Lost:
+        def __init__(self, checkout):
+            pass
+
+        def complaint(self, arguments, timeout):
+            return "ERROR: not found: test_a.py::test_b[c]\n(no match in any of [<Module test_a.py>])\n"
+
+    monkeypatch.setattr(mutate, "COPIED", ("agnoloss",))
+    monkeypatch.setattr(mutate, "Tester", Lost)
+    (mutant,) = mutate.chosen(("counts.py",), sample=1)
+    with pytest.raises(RuntimeError, match="does not know a test"):
+        mutate.Copy(tmp_path / "copy").complaint(mutant, True, 1.0)
 
 
 def test_tests_of_a_loss_come_before_those_of_its_file():
-    (mutant, *_) = [
-        mutant for mutant in mutate.chosen(("losses/region.py",)) if mutant.place == "jaccard_loss"
-    ]
+    mutant = next(m for m in mutate.chosen(("losses/region.py",)) if m.place == "jaccard_loss")
     source = "def dice_loss(): pass\ndef jaccard_loss(): pass\ndef _helper(): pass\n"
-    (*first, _, word), (*_, words) = mutate.runs(mutant, source)
+    (*first, _, word), short, (*_, words) = mutate.runs(mutant, source)
     assert (first, word, words) == ([mutate.REFERENCES], "jaccard_loss", "dice_loss or jaccard_loss")
-    (*_, words), _ = mutate.runs(replace(mutant, place="_helper"), source)
+    assert short == [*mutate.SHORT]
+    (*_, words), *_ = mutate.runs(replace(mutant, place="_helper"), source)
     assert words == "dice_loss or jaccard_loss"
+
+
+def test_files_that_all_libraries_share_are_tested_where_values_cannot_be_looked_at():
+    (mutant, *_) = mutate.chosen(("pixels.py",))
+    *_, rest = mutate.runs(mutant, "def check(): pass\n")
+    assert rest[-1] == mutate.BOTH
 
 
 @pytest.mark.parametrize("way", ["forks", "processes"])
@@ -166,9 +186,10 @@ def test_a_run_sees_the_files_as_they_are(way, tmp_path, monkeypatch):
     assert run(["test_it.py"], 60) == ""
     package.write_text("VALUE = 2\n")
     assert "assert 2 == 1" in run(["test_it.py"], 60)
+    assert "nowhere.py" in run(["nowhere.py"], 60)
+    assert run(["test_it.py", "-k", "nothing"], 60) == ""  # no test, no complaint
     package.write_text("import time\ntime.sleep(60)\n")
     assert run(["test_it.py"], 1) == "no end after 1 s"
-    assert "nowhere.py" in run(["nowhere.py"], 60)
     test.write_text("def test_it(): pass\n")
     if way == "forks":
         assert "tested None instead of" in run(["test_it.py"], 60)

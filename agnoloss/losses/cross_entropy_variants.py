@@ -151,11 +151,10 @@ def _hardest(block: Block, k: Fraction) -> tuple[Array, Array]:
     else:
         loss, share = binary_terms(block, e=0.0, pos_weight=1.0)
         hardness = -block.over_sides(lambda side: side.log_p)
-    # What does not count comes last; NaN first, so that it stays visible.
     counts = xp.ones_like(hardness) == 1
     if block.valid is not None:
         counts = xp.broadcast_to(block.valid, hardness.shape)
-        hardness = xp.where(counts, hardness, -1.0)
+    # NaN comes first, so that it stays visible.
     hardness = xp.where(hardness != hardness, math.inf, hardness)
     kept = block.backend.in_descending_order(
         xp.reshape(hardness, (1, -1)),
@@ -168,12 +167,11 @@ def _hardest(block: Block, k: Fraction) -> tuple[Array, Array]:
 
 
 def _first(backend: Backend, dtype: Any, counts: Array, k: Fraction) -> Array:
-    """1 for the first max(1, ceil(k n)) of the n that count, in integers that cannot overflow."""
+    """1 as far as the first max(1, ceil(k n)) of the n that count, in integers that cannot overflow."""
     xp, a, b = backend.xp, k.numerator, k.denominator
-    n = xp.sum(counts, axis=-1, keepdims=True)
+    n = xp.sum(counts)
     size = a * (n // b) + (a * (n % b) + b - 1) // b
-    first = (backend.cumulative_sum(counts) <= xp.where(size < 1, 1, size)) & (counts > 0)
-    return xp.astype(first, dtype)
+    return xp.astype(backend.cumulative_sum(counts) <= xp.where(size < 1, 1, size), dtype)
 
 
 @documented
@@ -233,7 +231,7 @@ def conservative_loss(
         reduction=reduction, all_reduce=all_reduce, modes=("multiclass",),
     )  # fmt: skip
     lam, eps = checks.number("lam", lam, 0.0), checks.number("eps", eps, 0.0, 0.5)
-    if not (checks.number("base", base, 1.0) > 1 and eps > 0):
+    if not (checks.number("base", base) > 1 and eps > 0):
         raise ValueError(f"`base` must be above 1 and `eps` above 0; got {base} and {eps}.")
     return over_pixels(pixels, partial(_conservative, lam=lam, unit=math.log(base), eps=eps))
 

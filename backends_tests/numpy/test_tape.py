@@ -32,6 +32,26 @@ def differences(function, at, step=1e-5):
     return gradient
 
 
+# What is differentiated
+
+
+def test_a_scalar_of_numpy_has_a_gradient():
+    """Which is no array, though NumPy's sums are."""
+    value, gradient = value_and_grad(lambda x: x * x + x)(np.float64(3.0))
+    assert (value, gradient) == (12.0, 7.0)
+    one, other = grad(lambda x, y: x * y, (0, 1))(np.float64(3.0), X[0, 0])
+    assert (one, other) == (X[0, 0], 3.0)
+
+
+def test_a_gradient_has_the_dtype_of_its_argument():
+    """In float32, though all after it was computed in float64."""
+    narrow = X.astype(np.float32)
+    one, other = grad(lambda a, b: namespace(a).sum(a * b), (0, 1))(narrow, X)
+    assert (one.dtype, other.dtype) == (np.float32, np.float64)
+    np.testing.assert_array_equal(one, narrow)
+    np.testing.assert_array_equal(other, narrow.astype(np.float64))
+
+
 # A box is an array, and nothing less
 
 

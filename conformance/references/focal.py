@@ -58,7 +58,7 @@ def focal_loss(
     return over_pixels(batch, softmax_terms if mode == "multiclass" else sigmoid_terms, reduction)
 
 
-def focal_modulation(cross_entropy, gamma):
+def focal_modulation(cross_entropy, gamma=2.0):
     """(1 - exp(-ce))^gamma ce, element by element."""
     array = np.asarray(cross_entropy, np.float64)
     values = [(-math.expm1(-ce)) ** gamma * ce for ce in array.ravel().tolist()]
