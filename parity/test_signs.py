@@ -1,0 +1,81 @@
+"""Each row of docs/parity.md fails once a sign of the formula it rests on is changed."""
+
+import pytest
+
+import agnoloss
+
+from .page import ROWS, rows, text
+from .signs import Broken, signs
+from .test_page import KNOWN, compare, labelled, names_in
+
+FORMULAS = {
+    "balanced_cross_entropy_loss": ("losses/cross_entropy.py:_balanced",),
+    "boundary_loss": ("maps.py:signed_distances",),
+    "combo_loss": ("losses/compound.py:combo_loss", "losses/compound.py:_element_sums"),
+    "cost_sensitive_cross_entropy_loss": ("losses/cross_entropy_variants.py:_cost_sensitive",),
+    "cross_entropy_loss": (
+        "losses/cross_entropy.py:multiclass_terms",
+        "losses/cross_entropy.py:binary_terms",
+    ),
+    "dice_cross_entropy_loss": ("losses/compound.py:dice_cross_entropy_loss",),
+    "dice_loss": ("counts.py:dice",),
+    "dice_score": ("counts.py:dice",),
+    "exponential_logarithmic_loss": ("losses/compound.py:exponential_logarithmic_loss",),
+    "focal_loss": ("losses/focal.py:_focal.term",),
+    "focal_modulation": ("losses/focal.py:focal_modulation",),
+    "focal_tversky_loss": ("counts.py:tversky",),
+    "generalized_dice_loss": ("losses/region_variants.py:generalized_dice",),
+    "iou": ("counts.py:jaccard",),
+    "jaccard_loss": ("counts.py:jaccard",),
+    "log_cosh_dice_loss": ("elementary.py:log_cosh", "counts.py:dice"),
+    "lovasz_hinge_loss": ("losses/lovasz.py:_hinges",),
+    "lovasz_softmax_loss": ("losses/lovasz.py:jaccard_differences",),
+    "top_k_cross_entropy_loss": ("losses/cross_entropy_variants.py:_hardest",),
+    "tversky_loss": ("counts.py:tversky",),
+}
+"""Where the formula of a function stands."""
+
+ROWS_OF_THE_PAGE = rows(text(), ROWS)
+PLACES = {place: [] for places in FORMULAS.values() for place in places}
+for _mutant in signs():
+    PLACES.get(f"{_mutant.file}:{_mutant.place}", []).append(_mutant)
+BROKEN = {}
+
+
+def fails(row, mutant, monkeypatch):
+    """Whether a row tells the package with a changed sign from the right one."""
+    broken = BROKEN.setdefault(mutant.name, Broken(mutant))
+    with broken.imported() as package, monkeypatch.context() as patch:
+        for name in agnoloss.__all__:
+            patch.setitem(KNOWN, name, getattr(package, name))
+        try:
+            compare(row)
+        except AssertionError:
+            return True
+    return False
+
+
+@pytest.mark.parametrize("row", labelled(ROWS_OF_THE_PAGE, 0))
+def test_a_changed_sign_is_noticed(row, monkeypatch):
+    if reason := row.wanted():
+        pytest.skip(reason)
+    functions = sorted(names_in(row.ours) & set(FORMULAS))
+    changed = [mutant for name in functions for place in FORMULAS[name] for mutant in PLACES[place]]
+    assert any(fails(row, mutant, monkeypatch) for mutant in changed)
+
+
+def test_every_formula_has_a_sign_and_a_row():
+    assert all(PLACES.values())
+    used = set().union(*(names_in(row.ours) for row in ROWS_OF_THE_PAGE))
+    assert set(FORMULAS) == used & set(agnoloss.__all__)
+
+
+def test_the_real_package_is_left_as_it_is(monkeypatch):
+    row = next(row for row in ROWS_OF_THE_PAGE if row.ours == "dice_loss(z, y, smooth=0)")
+    (mutant,) = PLACES["counts.py:dice"]
+    assert mutant.old == "predicted + true"
+    before = KNOWN["dice_loss"]
+    assert fails(row, mutant, monkeypatch)
+    assert KNOWN["dice_loss"] is before
+    compare(row)
+    assert agnoloss.dice_loss is before
