@@ -22,7 +22,16 @@ CONFORMANCE = ("conformance",) if sys.version_info >= (3, 11) else ()
 # What each library is tested for. The laws and the suite itself are tested in `core` alone; agreement
 # with 50-digit arithmetic by `conformance`, on CuPy by `cupy`.
 EACH = (
-    *("boundary_loss", "edges", "gradient_calls", "input_values", "inputs", "known_numbers", "maps"),
+    *(
+        "boundary_loss",
+        "devices_and_dtypes",
+        "edges",
+        "gradient_calls",
+        "input_values",
+        "inputs",
+        "known_numbers",
+        "maps",
+    ),
     *("peer_faults", "peer_formulas"),
 )
 ON_EACH = tuple(f"{folder}/test_{name}.py" for folder in CONFORMANCE for name in EACH)

@@ -12,13 +12,15 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from . import readme as page
+from . import readme as table
 from .agreement import Result
 from .check import check_named
-from .libraries import COMPARED, DTYPES, LIBRARIES, MissingLibrary, requested
+from .floats import DTYPES, IN_TURN, MissingDtype, numpy_dtype
+from .libraries import COMPARED, LIBRARIES, requested
+from .library import MissingLibrary
 from .registry import matching
 from .report import show
-from .run import Request, processes, run
+from .run import Request, processes, run, unfit
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode="markdown")
 
@@ -43,8 +45,16 @@ def compare(
     dtype: Annotated[
         str,
         typer.Option(
-            help="Comma list of the predictions' dtypes, each for every case. Default: each case in one "
-            f"of {', '.join(DTYPES)}, in turn.",
+            help=f"Comma list of the predictions' dtypes, each for every case: {', '.join(DTYPES)}. "
+            f"Default: each case in one of {', '.join(IN_TURN)}, in turn.",
+            show_default=False,
+        ),
+    ] = "",
+    device: Annotated[
+        str,
+        typer.Option(
+            help="Where the libraries compute that have devices to choose from, as cpu, cuda or cuda:1. "
+            "Default: where each computes if nothing is said, CuPy on its last device.",
             show_default=False,
         ),
     ] = "",
@@ -73,17 +83,20 @@ def compare(
         libraries = tuple(library.name for library in requested(names))
         LIBRARIES["mparray"].load()  # the oracle
         matching(loss)
-        dtypes = tuple(dict.fromkeys(word.strip() for word in dtype.split(","))) if dtype else DTYPES
+        dtypes = tuple(dict.fromkeys(word.strip() for word in dtype.split(","))) if dtype else IN_TURN
         unknown = [word for word in dtypes if word not in DTYPES]
         if unknown:
             raise ValueError(f"Dtypes are a comma list of {', '.join(DTYPES)}; got {', '.join(unknown)}.")
-        request = Request(loss, libraries, dtypes, case, every_dtype=bool(dtype or case))
+        for word in dtypes:
+            numpy_dtype(word)
+        request = Request(loss, libraries, dtypes, case, bool(dtype or case), device)
+        _place(request)
         size = request.size()
         if not size:
             raise ValueError(f"No case has {case!r} in its name.")
         if report is not None:  # before the work, not after it
             write_report = _report_writer(report)
-    except (ValueError, MissingLibrary) as error:
+    except (ValueError, MissingDtype, MissingLibrary) as error:
         raise typer.BadParameter(str(error)) from error
     console, started = Console(), time.perf_counter()
     bar = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
@@ -91,14 +104,32 @@ def compare(
         task = progress.add_task("cases", total=size)
         results = run(request, jobs, lambda count: progress.advance(task, count))
     seconds = time.perf_counter() - started
-    agreed = show(console, results, request, seconds)
+    complaints = unfit(request, results)
+    agreed = show(console, results, request, seconds, complaints)
     if report is not None:
-        console.print(f"Report: {write_report(results, request, seconds)}", soft_wrap=True, highlight=False)
+        page = write_report(results, request, seconds, complaints)
+        console.print(f"Report: {page}", soft_wrap=True, highlight=False)
     if not agreed:
         raise typer.Exit(1)
 
 
-def _report_writer(folder: Path) -> Callable[[Sequence[Result], Request, float], Path]:
+def _place(request: Request) -> None:
+    """Put the libraries on the device that was asked for.
+
+    Raises
+    ------
+    ValueError
+        If none of them has devices to choose from.
+    MissingLibrary
+        If one has, and not this.
+    """
+    if request.device and not any(LIBRARIES[name].devices for name in request.libraries):
+        able = ", ".join(library.name for library in LIBRARIES.values() if library.devices)
+        raise ValueError(f"--device is for {able}; {', '.join(request.libraries)} compute on the host alone.")
+    request.place()
+
+
+def _report_writer(folder: Path) -> Callable[[Sequence[Result], Request, float, Sequence[str]], Path]:
     """What will write a report into a folder, if that can be done at all."""
     try:
         from .page import about, write
@@ -108,7 +139,9 @@ def _report_writer(folder: Path) -> Callable[[Sequence[Result], Request, float],
         raise ValueError(f"--report needs Jinja2: pip install jinja2 ({error})") from error
     except OSError as error:
         raise ValueError(f"--report={folder}: {error.strerror}") from error
-    return lambda results, request, seconds: write(folder, results, about(request, results, seconds))
+    return lambda results, request, seconds, unfit: write(
+        folder, results, about(request, results, seconds, unfit)
+    )
 
 
 def _check(console: Console, path: str, backend: str) -> None:
@@ -133,12 +166,12 @@ def readme(
     """Print, write or check the table of losses and libraries in README.md."""
     try:
         if write:
-            page.write()
+            table.write()
         elif check:
-            page.check()
+            table.check()
         else:
-            typer.echo(page.table())
-    except page.StaleError as error:
+            typer.echo(table.table())
+    except table.StaleError as error:
         sys.exit(str(error))
 
 

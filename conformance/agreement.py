@@ -12,7 +12,8 @@ import numpy as np
 import agnoloss
 
 from .cases import Case
-from .libraries import Library
+from .floats import HALVES, limits
+from .library import Library
 from .oracle import Exact, Truth, cotangent, summed
 
 
@@ -37,7 +38,7 @@ def tolerance(dtype: str, terms: int, stored: str = "") -> float:
     chain = 3.0 if dtype == "float64" else 4.0
     allowed = chain * (1 + math.sqrt(terms))
     if stored and stored != dtype:
-        return 0.5 + allowed * float(np.finfo(dtype).eps / np.finfo(stored).eps)
+        return 0.5 + allowed * float(limits(dtype).eps) / float(limits(stored).eps)
     return allowed
 
 
@@ -54,7 +55,12 @@ class Result:
     allowed, allowed_gradient : float
         The tolerances.
     fault : str
-        What was wrong before errors could be measured, or empty.
+        What was wrong before errors could be measured, or empty. The value's error is there
+        nevertheless if only the gradient could not be had.
+    device : str
+        Where the library was asked to compute, or empty.
+    expected : str
+        Why it is no surprise that it disagrees, see `expected`, or empty.
     """
 
     loss: str
@@ -66,11 +72,18 @@ class Result:
     allowed: float = 1.0
     allowed_gradient: float = 1.0
     fault: str = ""
+    device: str = ""
+    expected: str = ""
 
     @property
     def agrees(self) -> bool:
         """Whether the library gives the exact result up to rounding."""
         return not self.fault and self.worst <= 1.0
+
+    @property
+    def wrong(self) -> bool:
+        """Whether it disagrees and nobody expected it."""
+        return not self.agrees and not self.expected
 
     @property
     def worst(self) -> float:
@@ -83,6 +96,7 @@ class Result:
     def repeat(self) -> str:
         """Command that repeats this one comparison."""
         words = ["python", "-m", __package__, "--loss", self.loss, "--backend", self.library]
+        words += ["--device", self.device] if self.device else []
         return shlex.join([*words, "--dtype", self.dtype, "--case", self.case])
 
     def __str__(self) -> str:
@@ -106,38 +120,41 @@ def compare(case: Case, exact: Truth, library: Library, dtype: str) -> Result:
     library : Library
         An active library.
     dtype : str
-        Of the predictions; float16 is computed in float32.
+        Of the predictions; float16 and bfloat16 are computed in float32.
     """
     names = (case.entry.name, case.name, library.name, dtype)
     case = case.rounded(dtype)
-    computed = "float32" if dtype == "float16" else dtype
+    computed = "float32" if dtype in HALVES else dtype
+    terms = max(case.predictions.size, 1)
+    measured: dict[str, Any] = {"device": library.chosen}
     try:
         predictions, targets = library.array(case.predictions), library.array(case.targets)
         options = library.options(case.options)
         value = case.entry.function(predictions, targets, **options)
+        fault = _fault(library, "the value", value, predictions, computed, exact.value.high.shape)
+        if fault:
+            return Result(*names, fault=fault, **measured)
         weights = library.array(cotangent(tuple(value.shape)).astype(computed))
+        value = library.numpy(value)
+        measured["value"] = _ulp(exact.value, value, computed, case.entry.unit)
+        measured["allowed"] = tolerance(computed, terms)
         differentiate = agnoloss.value_and_grad(summed(case.entry.function))
         number, gradient = differentiate(predictions, targets, weights, **options)
-        fault = (
-            _fault(library, "the value", value, predictions, computed, exact.value.high.shape)
-            or _fault(library, "the differentiated value", number, predictions, computed, ())
-            or _fault(library, "the gradient", gradient, predictions, dtype, case.predictions.shape)
+        fault = _fault(library, "the differentiated value", number, predictions, computed, ()) or _fault(
+            library, "the gradient", gradient, predictions, dtype, case.predictions.shape
         )
         if fault:
-            return Result(*names, fault=fault)
-        value, number, gradient = (library.numpy(array) for array in (value, number, gradient))
+            return Result(*names, fault=fault, **measured)
+        number, gradient = library.numpy(number), library.numpy(gradient)
     except Exception as error:
-        return Result(*names, fault=f"raised {type(error).__name__}: {error}")
-    terms = max(case.predictions.size, 1)
-    error = _ulp(exact.value, value, computed, case.entry.unit)
+        return Result(*names, fault=f"raised {type(error).__name__}: {error}", **measured)
     if value.shape == ():  # with an array of values, the number is only a sum of them
-        error = max(error, _ulp(exact.value, number, computed, case.entry.unit))
+        measured["value"] = max(measured["value"], _ulp(exact.value, number, computed, case.entry.unit))
     return Result(
         *names,
-        value=error,
         gradient=_ulp(exact.gradient, gradient, dtype, 0.0),
-        allowed=tolerance(computed, terms),
         allowed_gradient=tolerance(computed, terms, stored=dtype) * case.entry.amplifies,
+        **measured,
     )
 
 
@@ -156,7 +173,7 @@ def _fault(library: Library, what: str, array: Any, like: Any, dtype: str, shape
 
 def _ulp(exact: Exact, values: np.ndarray, dtype: str, unit: float) -> float:
     """Largest error in units in the last place; NaN counts as infinitely wrong."""
-    info = np.finfo(dtype)
+    info = limits(dtype)
     # Below the smallest normal number the last place stays where it is.
     scale = float(info.eps) * max(exact.size, unit, float(info.tiny))
     worst = float(np.max(exact.error(values), initial=0.0))

@@ -9,6 +9,7 @@ from zlib import crc32
 
 import numpy as np
 
+from .floats import numpy_dtype
 from .inputs import Arrays
 from .registry import TWO_SIDED, Entry
 
@@ -93,7 +94,7 @@ class Case:
     options : dict
         Keyword arguments, arrays among them.
     exact : bool
-        Whether float16 holds every number without rounding.
+        Whether float16 and bfloat16 hold every number without rounding.
     """
 
     name: str
@@ -108,7 +109,7 @@ class Case:
 
         def cast(value: Any) -> Any:
             floating = isinstance(value, np.ndarray) and value.dtype.kind == "f"
-            return value.astype(dtype) if floating else value
+            return value.astype(numpy_dtype(dtype)) if floating else value
 
         options = {key: cast(value) for key, value in self.options.items()}
         return replace(self, predictions=cast(self.predictions), targets=cast(self.targets), options=options)

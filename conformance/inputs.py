@@ -1,6 +1,7 @@
 """The arrays of a case, made from words: small, reproducible, and away from ties and kinks.
 
-Numbers have so few digits that float16 holds them exactly: then one exact value serves every dtype.
+Numbers have so few digits that float16 and bfloat16 hold them exactly: then one exact value serves every
+dtype.
 ``precision="full"`` makes numbers that every dtype rounds.
 """
 
@@ -58,16 +59,16 @@ class Arrays:
         count = math.prod(shape)
         full = self.words.get("precision") == "full"
         if self.words.get("from_logits", True):
-            # Magnitudes all different, none of them 1 (kink of the hinge): odd / 128 up to 4.
-            values = (2 * self.rng.choice(256, size=count, replace=False) + 1) / 128
+            # Magnitudes all different, none of them 1 (kink of the hinge): odd / 64 up to 4.
+            values = (2 * self.rng.choice(128, size=count, replace=False) + 1) / 64
             values *= self.rng.choice([-1.0, 1.0], size=count)
             if full:
                 values *= 1 + self.rng.uniform(0, 1e-3, count)
             return values.reshape(shape) * self.words.get("scale", 1)
-        # Distances from 1/2 all different: no two errors |y - p| are equal.
-        values = 0.5 + self.rng.choice([-1, 1], size=count) * (
-            (2 * self.rng.choice(120, size=count, replace=False) + 1) / 512
-        )
+        # All the odd numbers of eight bits in three octaves, from 1/8 to 1: none is a soft target, nor one
+        # minus another, so no two errors |y - p| are equal; differences seldom are.
+        chosen = self.rng.choice(192, size=count, replace=False)
+        values = (129 + 2 * (chosen % 64)) / 256 / 2 ** (chosen // 64)
         if full:
             values *= 1 - self.rng.uniform(0, 1e-3, count)
         return values.reshape(shape)

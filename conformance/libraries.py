@@ -1,4 +1,4 @@
-"""The array libraries: how to make an array, how to read one, and what each cannot do and why.
+"""The array libraries that the suite runs on.
 
 A new library is a subclass of `Library` in `LIBRARIES`. Arrays are put on the least usual device that
 the library has, so that code which forgets the device of its input is found.
@@ -8,106 +8,21 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from importlib import import_module
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-DTYPES = ("float16", "float32", "float64")
-"""Of predictions; bfloat16 has no NumPy dtype to make the cases in."""
+from .floats import HALVES, numpy_dtype
+from .library import Library, MissingLibrary
+from .partial_libraries import MLX, Dask, NDonnx
 
 ORACLE_DIGITS = 50
 
 HERE = Path(__file__).resolve().parent
 CACHE = HERE.parent / ".cache" if (HERE.parent / "pyproject.toml").is_file() else None
 """Where a checkout keeps what took long to compute; an installed copy keeps nothing."""
-
-
-class MissingLibrary(ImportError):
-    """A library that was asked for is not installed, or finds no device."""
-
-
-class Library:
-    """An array library.
-
-    Attributes
-    ----------
-    name : str
-        As on the command line.
-    title : str
-        As in the tables.
-    module : str
-        What to import.
-    refuses : dict
-        What it cannot do: a dtype or the name of a loss, and why.
-    """
-
-    name: str
-    title: str
-    module: str
-    refuses: dict[str, str] = {}
-
-    def load(self) -> Any:
-        """Import the library.
-
-        Raises
-        ------
-        MissingLibrary
-            If it cannot be used here.
-        """
-        try:
-            self.xp = import_module(self.module)
-        except ImportError as error:
-            why = f"cannot be imported ({error}). Install it, or leave it out."
-            raise MissingLibrary(f"{self.name} was asked for and {why}") from error
-        return self.xp
-
-    @property
-    def installed(self) -> bool:
-        """Whether it can be used here."""
-        try:
-            self.load()
-        except MissingLibrary:
-            return False
-        return True
-
-    @contextmanager
-    def active(self) -> Iterator[Any]:
-        """Settings under which the suite uses the library; put back afterwards."""
-        yield self.load()
-
-    def array(self, values: np.ndarray) -> Any:
-        """Make an array with the dtype of a NumPy array."""
-        return self.xp.asarray(values)
-
-    def options(self, options: dict[str, Any]) -> dict[str, Any]:
-        """Make arrays of what is an array in the keyword arguments of a loss."""
-        return {
-            key: self.array(value) if isinstance(value, np.ndarray) else value
-            for key, value in options.items()
-        }
-
-    def numpy(self, array: Any) -> np.ndarray:
-        """Read an array back, its dtype kept."""
-        return np.asarray(array)
-
-    def owns(self, array: Any) -> bool:
-        """Whether an array is the library's own kind, and no other."""
-        raise NotImplementedError
-
-    def dtype(self, array: Any) -> str:
-        """Name of an array's dtype."""
-        return str(array.dtype).rpartition(".")[2]
-
-    def device(self, array: Any) -> Any:
-        """Where an array lies."""
-        return array.device
-
-    def version(self) -> str:
-        """Version, and the device where it says something."""
-        return f"{self.title} {self.xp.__version__}"
 
 
 class NumPy(Library):
@@ -127,17 +42,37 @@ class NumPy(Library):
 
 
 class Torch(Library):
-    """PyTorch, on the CPU."""
+    """PyTorch, on the CPU unless told otherwise."""
 
     name, title, module = "torch", "PyTorch", "torch"
+    devices = "cpu, cuda, cuda:1, mps, ..."
+    place = None
+
+    def find(self, device: str) -> Any:
+        """Where a number can be put and read back: not on "meta"."""
+        place = self.xp.device(device)
+        self.xp.ones(1, device=place).cpu()
+        return place
+
+    @property
+    def refuses(self) -> dict[str, str]:
+        """Depends on where it computes."""
+        return {"float64": "Apple's GPUs have none"} if "mps" in str(self.place) else {}
 
     def array(self, values: np.ndarray) -> Any:
         """From a copy: tensors cannot be read-only."""
-        return self.xp.from_numpy(np.array(values))
+        values = np.array(values)
+        if values.dtype.name == "bfloat16":  # which from_numpy does not take
+            tensor = self.xp.from_numpy(values.view(np.int16)).view(self.xp.bfloat16)
+        else:
+            tensor = self.xp.from_numpy(values)
+        return tensor.to(self.place)
 
     def numpy(self, array: Any) -> np.ndarray:
         """Results are detached: anything that still asks for a gradient raises here."""
-        return array.numpy()
+        if array.dtype == self.xp.bfloat16:
+            return array.float().cpu().numpy().astype(numpy_dtype("bfloat16"))
+        return array.cpu().numpy()
 
     def owns(self, array: Any) -> bool:
         """Whether it is a plain tensor."""
@@ -148,6 +83,13 @@ class Jax(Library):
     """JAX with 64-bit numbers."""
 
     name, title, module = "jax", "JAX", "jax"
+    devices = "cpu, gpu, cuda:1, tpu, ..."
+    place = None
+
+    def find(self, device: str) -> Any:
+        """One of a platform's, by default the first."""
+        platform, _, index = device.partition(":")
+        return self.xp.devices(platform)[int(index or 0)]
 
     def load(self) -> Any:
         """Import JAX, and let it keep what it compiles: that is nearly all of its time here."""
@@ -166,7 +108,7 @@ class Jax(Library):
 
     def array(self, values: np.ndarray) -> Any:
         """By jax.numpy."""
-        return self.xp.numpy.asarray(values)
+        return self.xp.numpy.asarray(values, device=self.place)
 
     def owns(self, array: Any) -> bool:
         """Whether it is concrete: no tracer has leaked."""
@@ -174,18 +116,28 @@ class Jax(Library):
 
 
 class CuPy(Library):
-    """CuPy, on the last device."""
+    """CuPy, on the last device unless told otherwise."""
 
     name, title, module = "cupy", "CuPy", "cupy"
+    devices = "cuda (the last), cuda:0, cuda:1, ..."
+    place = None
 
     def load(self) -> Any:
         """Import CuPy and look for a device."""
         xp = super().load()
         try:
-            self.place = xp.cuda.Device(xp.cuda.runtime.getDeviceCount() - 1)
+            self.count = xp.cuda.runtime.getDeviceCount()
         except xp.cuda.runtime.CUDARuntimeError as error:
             raise MissingLibrary(f"cupy was asked for and finds no device: {error}") from error
+        self.place = self.place or self.find("cuda")
         return xp
+
+    def find(self, device: str) -> Any:
+        """By its number."""
+        platform, _, index = device.partition(":")
+        if platform != "cuda":
+            raise ValueError("not CUDA's")
+        return self.xp.cuda.Device(range(self.count)[int(index or -1)])
 
     @contextmanager
     def active(self) -> Iterator[Any]:
@@ -211,14 +163,14 @@ class CuPy(Library):
         """Say what it ran on: a GPU, or a CPU that runs CUDA's source (cupy-cpuemu)."""
         name = self.xp.cuda.runtime.getDeviceProperties(self.place.id)["name"].decode()
         where = "CuPy on emulated CUDA" if "cpuemu" in name else f"CuPy on {name}"
-        return f"{where}, {self.xp.__version__}, device {self.place.id + 1} of {self.place.id + 1}"
+        return f"{where}, {self.xp.__version__}, device {self.place.id + 1} of {self.count}"
 
 
 class Strict(Library):
     """array-api-strict: the standard and nothing else, without what needs values for shapes."""
 
     name, title, module = "strict", "array-api-strict", "array_api_strict"
-    refuses = {"float16": "the standard has no half precision"}
+    refuses = dict.fromkeys(HALVES, "the standard has no half precision")
 
     @contextmanager
     def active(self) -> Iterator[Any]:
@@ -244,7 +196,7 @@ class MPArray(Library):
     """mparray: every number with 50 digits, whatever its dtype's name says. The oracle."""
 
     name, title, module = "mparray", "mparray", "mparray"
-    refuses = {"float16": "its sums would be called float32 and have 50 digits all the same"}
+    refuses = dict.fromkeys(HALVES, "its sums would be called float32 and have 50 digits all the same")
 
     @contextmanager
     def active(self) -> Iterator[Any]:
@@ -252,6 +204,10 @@ class MPArray(Library):
         xp = self.load()
         with xp.mp.workdps(ORACLE_DIGITS + 10):
             yield xp
+
+    def array(self, values: np.ndarray) -> Any:
+        """With a dtype that it knows, which says nothing of its digits."""
+        return self.xp.asarray(values.astype(np.float64) if values.dtype.name == "bfloat16" else values)
 
     def numpy(self, array: Any) -> np.ndarray:
         """Rounded to float64."""
@@ -268,7 +224,8 @@ class MPArray(Library):
 
 
 LIBRARIES: dict[str, Library] = {
-    library.name: library for library in (NumPy(), Torch(), Jax(), CuPy(), Strict(), MPArray())
+    library.name: library
+    for library in (NumPy(), Torch(), Jax(), CuPy(), Strict(), MPArray(), NDonnx(), Dask(), MLX())
 }
 
 COMPARED = ("numpy", "torch", "jax", "cupy", "strict")

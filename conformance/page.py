@@ -6,7 +6,7 @@ import json
 import math
 import platform
 import shlex
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
@@ -20,6 +20,7 @@ import agnoloss
 
 from .agreement import Result
 from .libraries import LIBRARIES, ORACLE_DIGITS
+from .library import Library
 from .run import Request
 
 STEPS = (0.1, 0.25, 0.5, 0.75, 1.0)
@@ -59,6 +60,8 @@ class About:
         What it ran on, besides the libraries.
     every_dtype : bool
         Whether each case was compared in every dtype; otherwise each in one of them, in turn.
+    unfit : tuple of str
+        Expected failures that nothing in the run fits.
     """
 
     columns: tuple[Column, ...]
@@ -68,21 +71,29 @@ class About:
     seconds: float
     system: str
     every_dtype: bool = True
+    unfit: tuple[str, ...] = ()
 
 
-def about(request: Request, results: Iterable[Result], seconds: float) -> About:
+def about(request: Request, results: Iterable[Result], seconds: float, unfit: Iterable[str] = ()) -> About:
     """Describe a run that has just ended; its libraries are loaded."""
     found = {result.library for result in results}
     names = [*request.libraries, *(n for n in LIBRARIES if n in found and n not in request.libraries)]
     libraries = [LIBRARIES[name] for name in names]
-    columns = tuple(Column(each.name, each.title, each.version(), each.refuses) for each in libraries)
+    columns = tuple(_column(library, request.device) for library in libraries)
     system = f"Python {platform.python_version()} on {platform.system()} {platform.machine()}"
     command = ["python", "-m", __package__, "--backend", ",".join(request.libraries)]
     command += ["--dtype", ",".join(request.dtypes)] if request.every_dtype else []
     command += ["--loss", request.losses]
     command += ["--case", request.case] if request.case else []
+    command += ["--device", request.device] if request.device else []
     made = datetime.now(timezone.utc)
-    return About(columns, request.dtypes, shlex.join(command), made, seconds, system, request.every_dtype)
+    words = shlex.join(command)
+    return About(columns, request.dtypes, words, made, seconds, system, request.every_dtype, tuple(unfit))
+
+
+def _column(library: Library, device: str) -> Column:
+    stayed = ", on the host, having no other device" if device and not library.devices else ""
+    return Column(library.name, library.title, library.version() + stayed, library.refuses)
 
 
 def write(folder: Path, results: Sequence[Result], run: About) -> Path:
@@ -100,9 +111,11 @@ def as_json(results: Sequence[Result], run: About) -> str:
         "format": 1,
         "agnoloss": agnoloss.__version__,
         "headline": headline(results, run),
-        "agrees": bool(results) and all(result.agrees for result in results),
+        "agrees": bool(results) and not run.unfit and not any(result.wrong for result in results),
         "comparisons": len(results),
-        "disagreements": sum(not result.agrees for result in results),
+        "disagreements": sum(result.wrong for result in results),
+        "expected_failures": sum(bool(result.expected) for result in results),
+        "unfit": run.unfit,
         "made": run.made.isoformat(timespec="seconds"),
         "seconds": round(run.seconds, 3),
         "command": run.command,
@@ -128,7 +141,7 @@ def as_html(results: Sequence[Result], run: About) -> str:
     )
     environment.filters["percent"], environment.filters["ulp"] = percent, ulp
     rows = _rows(results, run)
-    wrong = sorted((result for result in results if not result.agrees), key=lambda r: -r.worst)
+    wrong = sorted((result for result in results if result.wrong), key=lambda r: -r.worst)
     return environment.get_template("report.html").render(
         headline=headline(results, run),
         version=agnoloss.__version__,
@@ -143,6 +156,7 @@ def as_html(results: Sequence[Result], run: About) -> str:
         titles={column.name: column.title for column in run.columns},
         steps=STEPS,
         rows=rows,
+        known=Counter((result.library, result.expected) for result in results if result.expected),
         data=[[cell["shown"] for cell in row["cells"]] for row in rows],
     )
 
@@ -151,15 +165,20 @@ def headline(results: Sequence[Result], run: About) -> str:
     """What the run found, in a sentence."""
     if not results:
         return "Nothing was compared."
-    wrong = [result for result in results if not result.agrees]
+    wrong = [result for result in results if result.wrong]
+    agree = [result for result in results if result.agrees]
     titles = {column.name: column.title for column in run.columns}
     losses = list(dict.fromkeys(result.loss for result in wrong or results))
     libraries = list(dict.fromkeys(titles[result.library] for result in wrong or results))
     few = 2 if wrong else 1  # names say more where something is wrong
     where = f"{_named(losses, few, 'losses')} on {_named(libraries, few, 'libraries')}"
+    if not wrong and run.unfit:
+        return f"{len(run.unfit)} of the expected failures fit nothing: {run.unfit[0]}."
     if not wrong:
-        worst = max(result.worst for result in results)
-        return f"All agree: {where}, worst error {worst:.2g} of what rounding allows."
+        known = len(results) - len(agree)
+        said = f"All agree but {known:,} that were expected to fail" if known else "All agree"
+        worst = max((result.worst for result in agree), default=0.0)
+        return f"{said}: {where}, worst error {worst:.2g} of what rounding allows."
     comparisons = "1 comparison" if len(results) == 1 else f"{len(results):,} comparisons"
     return f"{len(wrong):,} of {comparisons} {'disagrees' if len(wrong) == 1 else 'disagree'}: {where}."
 
@@ -196,6 +215,8 @@ def _plain(result: Result) -> dict[str, Any]:
     """A result for JSON, which has no infinity."""
     numbers = {**vars(result), "worst": result.worst}
     finite = {k: None if isinstance(v, float) and not math.isfinite(v) else v for k, v in numbers.items()}
+    if not result.expected:
+        del finite["expected"]
     return {**finite, "agrees": bool(result.agrees)} | ({} if result.agrees else {"repeat": result.repeat})
 
 
@@ -220,7 +241,8 @@ def _cell(loss: str, column: Column, results: Sequence[Result], dtypes: Sequence
     """One loss on one library: what is shown for all dtypes and for each, and the details."""
     by_dtype = {dtype: [result for result in results if result.dtype == dtype] for dtype in dtypes}
     why = {what: column.refuses[what] for what in (loss, *dtypes) if what in column.refuses}
-    wrong = sorted((result for result in results if not result.agrees), key=lambda r: -r.worst)
+    wrong = sorted((result for result in results if result.wrong), key=lambda r: -r.worst)
+    known = Counter(result.expected for result in results if result.expected)
     shown = [_shown(loss, column, "all dtypes", results, why.get(loss, ""))]
     for dtype, some in by_dtype.items():
         shown.append(_shown(loss, column, dtype, some, why.get(loss) or why.get(dtype, "")))
@@ -232,6 +254,7 @@ def _cell(loss: str, column: Column, results: Sequence[Result], dtypes: Sequence
         "shown": shown,
         "why": why,
         "wrong": wrong,
+        "known": known,
         "worst": [(what, result, part) for what, (result, part) in worst.items() if result is not None],
         "dtypes": in_dtype,
     }
@@ -240,10 +263,13 @@ def _cell(loss: str, column: Column, results: Sequence[Result], dtypes: Sequence
 def _shown(loss: str, column: Column, dtype: str, results: Sequence[Result], why: str) -> dict[str, Any]:
     """Text and colour of a cell."""
     halves = {what: _half(*_worst(results, what), what) for what in ("value", "gradient")}
-    failed = sum(not result.agrees for result in results)
-    state = f"{failed} of {len(results)} disagree" if failed else f"all {len(results)} agree"
+    failed = sum(result.wrong for result in results)
+    known = sum(bool(result.expected) for result in results)
+    state = f"{failed} of {len(results)} disagree" if failed else f"all {len(results) - known} agree"
+    state = f"{known} of {len(results)} fail as expected; {state}" if known else state
     says = ", ".join(f"{what} {half['percent']} of what is allowed" for what, half in halves.items())
-    label = f"{says}; {state}" if results else f"not compared{why and ': '}{why}"
+    says = f"{known} of {known} fail as expected" if known == len(results) else f"{says}; {state}"
+    label = says if results else f"not compared{why and ': '}{why}"
     return {**halves, "failed": failed, "label": f"{loss} on {column.title}, {dtype}: {label}"}
 
 
@@ -251,6 +277,8 @@ def _half(result: Result | None, part: float, what: str) -> dict[str, Any]:
     """The value's or the gradient's half of a cell; a part of -1 sorts what was not compared last."""
     if result is None:
         return {"part": -1, "percent": "–", "ulp": "–", "level": "none"}
+    if result.expected:
+        return {"part": -0.5, "percent": "xfail", "ulp": "xfail", "level": "xfail"}
     level = next((str(number) for number, step in enumerate(STEPS) if part <= step), "wrong")
     texts = ("fault", "fault") if result.fault else (percent(part), ulp(getattr(result, what)))
     mark = "✕ " if level == "wrong" else ""
@@ -258,9 +286,12 @@ def _half(result: Result | None, part: float, what: str) -> dict[str, Any]:
 
 
 def _worst(results: Sequence[Result], what: str) -> tuple[Result | None, float]:
-    """The result that uses most of what its value or gradient is allowed, and the part it uses."""
+    """The result that uses most of what its value or gradient is allowed, and the part it uses.
+
+    One that was expected to fail only where there is no other.
+    """
     parts = [(result, _part(result, what)) for result in results]
-    return max(parts, key=lambda pair: pair[1], default=(None, -1.0))
+    return max(parts, key=lambda pair: (not pair[0].expected, pair[1]), default=(None, -1.0))
 
 
 def _part(result: Result, what: str) -> float:

@@ -14,6 +14,8 @@ from zlib import crc32
 
 from .agreement import Result, compare
 from .cases import Case, cases_of
+from .expected import judged, needless
+from .floats import IN_TURN
 from .libraries import LIBRARIES
 from .registry import Entry, matching
 from .truths import Truths
@@ -35,6 +37,8 @@ class Request:
         Name of a case, or part of names; empty for all.
     every_dtype : bool
         Whether each case is compared in every dtype; otherwise each in one of them, in turn.
+    device : str
+        Where the libraries compute that have devices to choose from; empty for the usual ones.
     """
 
     losses: str
@@ -42,6 +46,24 @@ class Request:
     dtypes: tuple[str, ...]
     case: str = ""
     every_dtype: bool = False
+    device: str = ""
+
+    @property
+    def whole(self) -> bool:
+        """Whether nothing is left out: every case of every loss in each dtype, or in its turn."""
+        return self.losses == "*" and not self.case and set(self.dtypes) >= set(IN_TURN)
+
+    def place(self) -> None:
+        """Have the libraries compute where they should.
+
+        Raises
+        ------
+        MissingLibrary
+            If one has no such device.
+        """
+        for library in map(LIBRARIES.__getitem__, self.libraries):
+            if library.devices:
+                library.choose(self.device)
 
     def dtypes_of(self, case: Case) -> tuple[str, ...]:
         """What to compare a case in."""
@@ -81,7 +103,7 @@ def examine(case: Case, request: Request, truths: Truths) -> Iterator[Result]:
             yield Result(name, case.name, "mparray", dtype, fault=fault)
         for library in map(LIBRARIES.__getitem__, request.libraries):
             if dtype not in library.refuses and name not in library.refuses:
-                yield compare(case, exact, library, dtype)
+                yield judged(compare(case, exact, library, dtype), library.expected)
 
 
 def run(request: Request, jobs: int, advance: Advance) -> list[Result]:
@@ -112,6 +134,17 @@ def run(request: Request, jobs: int, advance: Advance) -> list[Result]:
     return results
 
 
+def unfit(request: Request, results: list[Result]) -> list[str]:
+    """Say which expected failures nothing fits; nothing of a run that leaves things out."""
+    if not request.whole:
+        return []
+    return [
+        f"{library.title} {complaint}"
+        for library in map(LIBRARIES.__getitem__, request.libraries)
+        for complaint in needless([r for r in results if r.library == library.name], library.expected)
+    ]
+
+
 def processes() -> int:
     """How many processes are worth starting: one for each core this one may use, at most four."""
     usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
@@ -133,6 +166,7 @@ def examine_part(request: Request, entry: Entry, mode: str, advance: Advance) ->
 
 
 def _part_by_name(request: Request, name: str, mode: str) -> list[Result]:
+    request.place()
     (entry,) = matching(name)
     return examine_part(request, entry, mode, _stop_if_orphaned)
 

@@ -54,11 +54,13 @@ def test_json_holds_every_result(made_up):
     results, run = made_up
     report = json.loads(as_json(results, run), parse_constant=pytest.fail)  # no NaN, no Infinity
     assert len(report["results"]) == report["comparisons"] == len(results)
-    assert report["disagreements"] == sum(not result.agrees for result in results)
+    assert report["disagreements"] == sum(result.wrong for result in results)
+    assert report["expected_failures"] == sum(bool(result.expected) for result in results) > 0
     assert report["agrees"] == (report["disagreements"] == 0)
     for line, result in zip(report["results"], results, strict=True):
         for name in ("loss", "case", "library", "dtype", "fault", "allowed", "allowed_gradient", "agrees"):
             assert line[name] == getattr(result, name)
+        assert line.get("expected", "") == result.expected
         for name in ("value", "gradient", "worst"):
             assert line[name] == (None if getattr(result, name) == float("inf") else getattr(result, name))
         assert line.get("repeat") == (None if result.agrees else result.repeat)
@@ -96,12 +98,33 @@ def test_a_failure_shows_up():
     html = as_html(results, run)
     page = Page(html)
     for result in results:
-        if not result.agrees:
+        if result.wrong:
             assert page.text.count(result.repeat) == 2  # in the list, and in the cell
     assert "cross_entropy_loss on PyTorch, all dtypes: value ✕ fault of what is allowed" in html
     assert "<script>alert" not in html  # the text of an exception stays text
     assert "raised ValueError: <script>alert('&')</script>" in page.text
     assert "What disagrees" not in as_html(*sample())
+
+
+def test_expected_failures_are_told_apart_from_failures():
+    results, run = sample()
+    known = sum(bool(result.expected) for result in results)
+    assert headline(results, run).startswith(f"All agree but {known} that were expected to fail: ")
+    html = as_html(results, run)
+    page = Page(html)
+    (label,) = (label for label in page.labels if label.startswith("lovasz_hinge_loss on array-api-strict"))
+    assert label.endswith(f"all dtypes: {known} of {known} fail as expected")
+    assert f"fails {known} as expected: made up: it cannot sort" in page.text
+    assert "xfail: made up: it cannot sort" in page.text
+    assert "What disagrees" not in html
+
+
+def test_an_expectation_that_nothing_fits_is_an_error():
+    results, run = sample()
+    run = dataclasses.replace(run, unfit=("Dask was expected to fail what is not there",))
+    assert json.loads(as_json(results, run))["agrees"] is False
+    assert headline(results, run).endswith("Dask was expected to fail what is not there.")
+    assert "Expected failures that nothing fits" in Page(as_html(results, run)).text
 
 
 @pytest.mark.parametrize("wanted", ["nothing", "one"])
@@ -119,7 +142,7 @@ def test_headlines_of_small_runs(wanted):
 
 def test_a_long_list_of_failures_is_cut_on_the_page_alone():
     results, run = sample()
-    broken = [dataclasses.replace(result, fault="broken") for result in results]
+    broken = [dataclasses.replace(result, fault="broken", expected="") for result in results]
     page = Page(as_html(broken, run))
     assert f"and {len(broken) - 20} more, all in report.json" in page.text
     assert json.loads(as_json(broken, run))["disagreements"] == len(broken)

@@ -93,4 +93,7 @@ def _digest() -> str:
 def _sources() -> Iterable[Path]:
     package = Path(agnoloss.__file__).resolve().parent
     yield from sorted(path for path in package.rglob("*.py") if "demo" not in path.parts)
-    yield from (HERE / f"{name}.py" for name in ("cases", "inputs", "libraries", "oracle", "registry"))
+    yield from (
+        HERE / f"{name}.py"
+        for name in ("cases", "floats", "inputs", "libraries", "library", "oracle", "registry")
+    )
