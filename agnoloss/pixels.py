@@ -313,10 +313,9 @@ class Pixels:
 
     def _extremes(self, targets: Array, owner: Backend) -> tuple[float, float] | None:
         """Smallest and largest target, without those to ignore unless they are in range."""
-        extremes, (low, high) = owner.extremes(targets), self._range
-        if extremes is None or not self.setting.ignored or (low <= extremes[0] and extremes[1] <= high):
-            return extremes
-        return owner.extremes(targets, self.setting.ignored)
+        low, high = self._range
+        ignored = tuple(label for label in self.setting.ignored if not low <= label <= high)
+        return owner.extremes(targets, ignored)
 
     def _checked_values(self, extremes: tuple[float, float] | None) -> Array | None:
         """Look for targets and probabilities out of range where that costs nothing.

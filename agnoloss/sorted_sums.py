@@ -1,7 +1,8 @@
 """Sums over pixels in the order of their errors, as the Lovász extension takes them, and their gradient.
 
 Row by row: a row holds the pixels of one class, of all images or of one. Beside the gradient's own
-array, which holds errors first and then their weights, a row is all that lies in memory.
+array, which holds errors first and then their weights, a row is all that lies in memory. A pixel
+without error has weight 0 wherever it comes in the order: no gradient at the kink.
 """
 
 from __future__ import annotations
@@ -17,6 +18,9 @@ from .pixels import Pixels
 
 TRUE, FALSE = 1, 2
 """Sides of a pixel: of the class, or not. An ignored pixel is on neither side, 0."""
+
+PIECE = 2**15
+"""Sorted pixels that are looked at together: with a dozen arrays of them in a core's cache."""
 
 
 class SortedSums(Passes):
@@ -78,7 +82,7 @@ class SortedSums(Passes):
         """Leave errors and sides of a block."""
         images, places = where
         block, xp = self.block(where), self.xp
-        errors, side = self.errors(block), xp.where(block.is_class, TRUE, FALSE)
+        errors, side = self.errors(block), FALSE - xp.astype(block.is_class, xp.int8)
         if block.valid is not None:
             valid = block.class_axis(block.valid)
             errors, side = xp.where(valid, errors, 0.0), xp.where(valid, side, 0)
@@ -104,9 +108,13 @@ class SortedSums(Passes):
         if not self.matters(c, true):
             place[...] = 0.0
             return 0.0, true
-        weights = xp.empty_like(errors)
+        weights = xp.zeros_like(errors)
         loss, intersection, union = 0.0, true, true
-        for at, falling, its_side in pixels.backend.by_falling(errors, side):
+        (wrong,) = xp.nonzero(errors != 0)
+        order = xp.take(wrong, pixels.backend.falling_order(xp.take(errors, wrong)))
+        for start in range(0, order.shape[0], PIECE):
+            at = order[start : start + PIECE]
+            falling, its_side = xp.take(errors, at), xp.take(side, at)
             foreground, background = amounts(its_side == TRUE, at), amounts(its_side == FALSE, at)
             part = self.weigh(pixels.backend, pixels.dtype, foreground, background, intersection, union)
             weights[at] = part
@@ -144,9 +152,11 @@ def composed(
 
     foreground, background = (rows(block.amounts(side)) for side in (true, false))
     total = xp.sum(foreground, axis=-1, keepdims=True)
+    errors = rows(errors)
     weights = pixels.backend.in_descending_order(
-        rows(errors), (foreground, background), partial(weigh, intersection=total, union=total)
+        errors, (foreground, background), partial(weigh, intersection=total, union=total)
     )
+    weights = xp.where(errors == 0, 0.0, weights)
     shape = (images, classes) if per_image else (classes,)
-    sums = xp.reshape(xp.sum(rows(errors) * weights, axis=-1), shape)
+    sums = xp.reshape(xp.sum(errors * weights, axis=-1), shape)
     return sums, xp.astype(xp.reshape(total, shape), pixels.dtype)

@@ -20,13 +20,13 @@ from .compat import device
 from .tape_backend import TapeBackend
 from .tape_rules import BINARY_OPERATORS, COMPARISONS, NO_GRADIENT, REFUSED, RULES, UNARY_OPERATORS
 
-_levels = itertools.count()
+_levels, _ages = itertools.count(), itertools.count()
 
 
 class Box:
     """An array under differentiation; behaves as an array of the standard."""
 
-    __slots__ = ("_agnoloss_tape", "parents", "tracked", "value")
+    __slots__ = ("_agnoloss_tape", "age", "parents", "tracked", "value")
     __array_ufunc__ = None  # NumPy's and CuPy's operators leave the operation to the box
     __array_priority__ = 1e4
 
@@ -35,6 +35,7 @@ class Box:
         self._agnoloss_tape = tape
         self.parents = parents
         self.tracked = tracked
+        self.age = next(_ages)  # above those of its parents
 
     shape = property(lambda self: self.value.shape)
     ndim = property(lambda self: self.value.ndim)
@@ -110,12 +111,9 @@ class TapeNamespace:
     def __getattr__(self, name: str) -> Any:
         tape, extension = self._tape, self._extension
         if name in RULES and (not extension or name in _IN_LINALG):
-            rule = RULES[name]
-
-            def function(*args: Any, **kwargs: Any) -> Any:
-                if tape.nested:  # an array of the library is a constant of the tapes around as well
-                    args, kwargs = tape.known(args), tape.known(kwargs)
-                return rule(tape, *args, **kwargs)
+            function = partial(RULES[name], tape)
+            if tape.nested:
+                function = self._of_known(function)
         else:
             plain = getattr(getattr(tape.inner.xp, extension) if extension else tape.inner.xp, name)
             if isinstance(plain, (ModuleType, TapeNamespace)) and not extension:
@@ -125,6 +123,11 @@ class TapeNamespace:
             function = self._constant(name, plain)
         setattr(self, name, function)
         return function
+
+    def _of_known(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        """An array of the library is a constant of the tapes around as well."""
+        tape = self._tape
+        return lambda *args, **kwargs: function(*tape.known(args), **tape.known(kwargs))
 
     def _constant(self, name: str, plain: Callable[..., Any]) -> Callable[..., Any]:
         tape = self._tape
@@ -138,6 +141,9 @@ class TapeNamespace:
 
         return function
 
+
+# What may hold boxes. To ask for them all at once is four times as fast, and most values are none.
+_CONTAINERS = (tuple, list, dict, partial)
 
 # Functions of the extension linalg that the main namespace has as well.
 _IN_LINALG = frozenset({"matmul", "matrix_transpose", "tensordot", "vecdot"})
@@ -171,15 +177,15 @@ class Tape:
 
     def plain(self, value: Any) -> Any:
         """Take arrays out of this tape's boxes, also inside tuples, lists and dictionaries."""
-        if isinstance(value, Box):
+        if type(value) is Box:
             return value.value if value._agnoloss_tape is self else value
+        if not isinstance(value, _CONTAINERS):
+            return value
         if isinstance(value, partial):
             return partial(value.func, *self.plain(value.args), **self.plain(value.keywords))
-        if isinstance(value, (tuple, list)):
-            return type(value)(self.plain(part) for part in value)
         if isinstance(value, dict):
             return {key: self.plain(part) for key, part in value.items()}
-        return value
+        return type(value)([self.plain(part) for part in value])
 
     def known(self, value: Any) -> Any:
         """Box the arrays that are not on the tape, also inside tuples, lists and dictionaries."""
@@ -191,55 +197,52 @@ class Tape:
 
     def any_tracked(self, value: Any) -> bool:
         """Whether a gradient is wanted of any of the values."""
+        if type(value) is Box:
+            return value.tracked and value._agnoloss_tape is self
+        if not isinstance(value, _CONTAINERS):
+            return False
         if isinstance(value, partial):
-            return self.any_tracked((value.args, value.keywords))
-        if isinstance(value, (tuple, list)):
-            return any(self.any_tracked(part) for part in value)
+            value = (*value.args, *value.keywords.values())
         if isinstance(value, dict):
-            return any(self.any_tracked(part) for part in value.values())
-        return isinstance(value, Box) and value._agnoloss_tape is self and value.tracked
+            value = value.values()
+        return any(self.any_tracked(part) for part in value)
 
     def note(self, value: Array, *inputs: tuple[Any, Callable[[Array], Array]]) -> Box:
         """Box a result together with, for each input, the rule for its share of the gradient."""
-        parents = tuple((box, rule) for box, rule in inputs if self.any_tracked(box))
+        parents = tuple([(box, rule) for box, rule in inputs if self.any_tracked(box)])
         return Box(value, self, parents, bool(parents))
 
     def gradients(self, results: list[Any], cotangents: list[Array], wanted: list[Box]) -> tuple[Array, ...]:
         """Gradients with respect to boxes, given those of the results; all of this tape."""
         xp = self.inner.xp
         found: dict[int, Array] = {}
-        keep = {id(box) for box in wanted}
+        keep = {box.age for box in wanted}
 
         def add(box: Box, share: Array) -> None:
-            if share.dtype != box.dtype:
-                share = xp.astype(share, box.dtype)
-            known = found.get(id(box))
-            found[id(box)] = share if known is None else known + share
+            if share.dtype != box.value.dtype:
+                share = xp.astype(share, box.value.dtype)
+            known = found.get(box.age)
+            found[box.age] = share if known is None else known + share
 
         tracked = [(box, g) for box, g in zip(results, cotangents, strict=True) if self.any_tracked(box)]
         for box, cotangent in tracked:
             add(box, cotangent)
-        for box in reversed(_in_order([box for box, _ in tracked])):
-            gradient = found[id(box)] if id(box) in keep else found.pop(id(box))
+        for box in _youngest_first([box for box, _ in tracked]):
+            gradient = found[box.age] if box.age in keep else found.pop(box.age)
             for parent, rule in box.parents:
                 add(parent, rule(gradient))
-        return tuple(found[id(box)] if id(box) in found else xp.zeros_like(box.value) for box in wanted)
+        return tuple(found[box.age] if box.age in found else xp.zeros_like(box.value) for box in wanted)
 
 
-def _in_order(results: list[Box]) -> list[Box]:
-    """Every tracked box below some results, each after the boxes it was made of."""
-    order: list[Box] = []
-    seen: set[int] = set()
-    pending = [(result, False) for result in results]
+def _youngest_first(pending: list[Box]) -> list[Box]:
+    """Boxes and all tracked ones below them, each before the boxes it was made of."""
+    found: dict[int, Box] = {}
     while pending:
-        box, done = pending.pop()
-        if done:
-            order.append(box)
-        elif id(box) not in seen:
-            seen.add(id(box))
-            pending.append((box, True))
-            pending.extend((parent, False) for parent, _ in box.parents)
-    return order
+        box = pending.pop()
+        if box.age not in found:
+            found[box.age] = box
+            pending.extend([parent for parent, _ in box.parents])
+    return [found[age] for age in sorted(found, reverse=True)]
 
 
 def value_and_grad(

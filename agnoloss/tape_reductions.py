@@ -28,11 +28,11 @@ def _reduction(name: str, derivative: Callable[..., Any]) -> None:
 
     def reduced(tape: Any, a: Any, /, *, axis: Any = None, keepdims: bool = False, **options: Any) -> Any:
         xp, x = tape.inner.xp, tape.plain(a)
-        kept = _kept(axis, x.shape)
-        count = math.prod(n for n, k in zip(x.shape, kept, strict=True) if k == 1)
         value = getattr(xp, name)(x, axis=axis, keepdims=keepdims, **options)
 
         def back(g: Any) -> Any:
+            kept = _kept(axis, x.shape)
+            count = math.prod(n for n, k in zip(x.shape, kept, strict=True) if k == 1)
             slope = derivative(xp, x, xp.reshape(value, kept), axis, count, **options)
             g = xp.reshape(g, kept)
             return xp.broadcast_to(g if slope is None else g * slope, x.shape)

@@ -58,9 +58,11 @@ def take_in(predictions: Any, *others: Any) -> tuple[Any, Backend]:
 def is_array(value: Any) -> bool:
     """Whether a value is an array of some library (not a number, list or string)."""
     kind = type(value)
+    if kind in _BY_TYPE:
+        return True
     if kind in _NO_ARRAYS or _is_scalar(kind):
         return False
-    return kind in _BY_TYPE or _follows_the_standard(kind) or _library(kind) is not None
+    return _follows_the_standard(kind) or _library(kind) is not None
 
 
 def _follows_the_standard(kind: type) -> bool:
@@ -95,7 +97,8 @@ def _first_met(array: Any, name: str) -> Backend:
     else:
         backend = _load(library)
         backend.check_type(array, name)
-    _BY_TYPE[type(array)] = backend
+    if not _is_scalar(type(array)):
+        _BY_TYPE[type(array)] = backend
     return backend
 
 

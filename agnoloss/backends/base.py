@@ -6,7 +6,7 @@ which. Arrays are ``(N, C, P)`` (images, classes, pixels) or ``(N, P)``.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 from ..compat import device
@@ -83,9 +83,9 @@ class Backend:
         return labels == label
 
     def extremes(self, array: Array, ignored: tuple[int, ...] = ()) -> tuple[float, float] | None:
-        """Smallest and largest element, but for labels to ignore, where looking costs nothing.
+        """Smallest and largest element, where looking costs nothing; otherwise None.
 
-        Otherwise None; zeros where no element is left.
+        Labels to ignore count as 0, and so does an array without elements.
         """
         return None
 
@@ -275,25 +275,11 @@ class Backend:
         return sums.split(self.xp, sums.vector())
 
     sorts = False
-    """Whether to sort row by row, by `by_falling`: where rows lie in host memory."""
+    """Whether to sort row by row: where rows lie in host memory."""
 
-    def by_falling(self, errors: Array, sides: Array) -> Iterator[tuple[Array, Array, Array]]:
-        """Pixels sorted so that their errors fall, in pieces.
-
-        Parameters
-        ----------
-        errors : array, (P,)
-            Not negative.
-        sides : array, (P,), int8
-            A number from 0 to 3 for each.
-
-        Yields
-        ------
-        tuple of arrays
-            Where they stand in the row, their errors and their sides.
-        """
-        order = self.xp.argsort(errors, descending=True)
-        yield order, self.xp.take(errors, order), self.xp.take(sides, order)
+    def falling_order(self, errors: Array) -> Array:
+        """Positions of errors (P,), not negative, from the largest to the smallest."""
+        return self.xp.argsort(errors, descending=True)
 
     writes = False
     """Whether results may be written into parts of arrays, block by block."""

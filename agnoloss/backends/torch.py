@@ -215,11 +215,11 @@ def _viewable(pixels: Any, *others: Any) -> bool:
     from ..passes import worthwhile
 
     predictions = pixels.predictions
+    if not worthwhile(pixels) or predictions.dtype not in (torch.float32, torch.float64):
+        return False
     beside = _tensors((pixels.targets, pixels.pixel_weights, pixels.class_weights, others))
     return (
-        worthwhile(pixels)
-        and predictions.dtype in (torch.float32, torch.float64)
-        and all(_in_host_memory(tensor) for tensor in (predictions, *beside))
+        all(_in_host_memory(tensor) for tensor in (predictions, *beside))
         and not any(tensor.requires_grad or tensor.dtype == torch.bfloat16 for tensor in beside)
         and torch._C._functorch.maybe_current_level() is None
         and torch.autograd.forward_ad._current_level < 0

@@ -47,7 +47,8 @@ def lovasz_softmax_loss(
     Notes
     -----
     Soft targets count as foreground above 1/2. Pixel weights weigh intersection and union. Between
-    equal errors the order is free: the value is the same, the gradient one of the subgradients.
+    equal errors the order is free: the value is the same, the gradient one of the subgradients. A
+    pixel without error has gradient 0.
 
     References
     ----------
@@ -104,7 +105,8 @@ def lovasz_hinge_loss(
 
     Notes
     -----
-    Takes raw scores z only. Soft targets count as foreground above 1/2.
+    Takes raw scores z only. Soft targets count as foreground above 1/2. A pixel without error,
+    z (2 y - 1) >= 1, has gradient 0.
 
     References
     ----------
