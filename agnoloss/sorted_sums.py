@@ -19,9 +19,6 @@ from .pixels import Pixels
 TRUE, FALSE = 1, 2
 """Sides of a pixel: of the class, or not. An ignored pixel is on neither side, 0."""
 
-PIECE = 2**15
-"""Sorted pixels that are looked at together: with a dozen arrays of them in a core's cache."""
-
 
 class SortedSums(Passes):
     """sum_i e_i g_i of each row, with g made of the sides of the pixels sorted by falling error e.
@@ -110,11 +107,7 @@ class SortedSums(Passes):
             return 0.0, true
         weights = xp.zeros_like(errors)
         loss, intersection, union = 0.0, true, true
-        (wrong,) = xp.nonzero(errors != 0)
-        order = xp.take(wrong, pixels.backend.falling_order(xp.take(errors, wrong)))
-        for start in range(0, order.shape[0], PIECE):
-            at = order[start : start + PIECE]
-            falling, its_side = xp.take(errors, at), xp.take(side, at)
+        for at, falling, its_side in pixels.backend.by_falling(errors, side):
             foreground, background = amounts(its_side == TRUE, at), amounts(its_side == FALSE, at)
             part = self.weigh(pixels.backend, pixels.dtype, foreground, background, intersection, union)
             weights[at] = part

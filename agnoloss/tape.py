@@ -111,7 +111,7 @@ class TapeNamespace:
     def __getattr__(self, name: str) -> Any:
         tape, extension = self._tape, self._extension
         if name in RULES and (not extension or name in _IN_LINALG):
-            function = partial(RULES[name], tape)
+            function: Callable[..., Any] = partial(RULES[name], tape)
             if tape.nested:
                 function = self._of_known(function)
         else:

@@ -6,7 +6,7 @@ which. Arrays are ``(N, C, P)`` (images, classes, pixels) or ``(N, P)``.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from ..compat import device
@@ -275,11 +275,27 @@ class Backend:
         return sums.split(self.xp, sums.vector())
 
     sorts = False
-    """Whether to sort row by row: where rows lie in host memory."""
+    """Whether to sort row by row, by `by_falling`: where rows lie in host memory."""
 
-    def falling_order(self, errors: Array) -> Array:
-        """Positions of errors (P,), not negative, from the largest to the smallest."""
-        return self.xp.argsort(errors, descending=True)
+    def by_falling(self, errors: Array, sides: Array) -> Iterator[tuple[Array, Array, Array]]:
+        """Pixels that have an error sorted so that it falls, in pieces.
+
+        Parameters
+        ----------
+        errors : array, (P,)
+            Not negative.
+        sides : array, (P,), int8
+            A number from 0 to 3 for each.
+
+        Yields
+        ------
+        tuple of arrays
+            Where they stand in the row, their errors and their sides.
+        """
+        xp = self.xp
+        (where,) = xp.nonzero(errors != 0)
+        order = xp.take(where, xp.argsort(xp.take(errors, where), descending=True))
+        yield order, xp.take(errors, order), xp.take(sides, order)
 
     writes = False
     """Whether results may be written into parts of arrays, block by block."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import reduce
 from importlib import import_module
 from typing import Any
@@ -167,18 +167,19 @@ class NumPy(Backend):
 
     sorts = True
 
-    def falling_order(self, errors: Array) -> Array:
-        """Of float32 by two stable sorts of the halves of their bits, which order as integers do.
-
-        NumPy sorts 16 bits by counting: 10 to 14 ns for each error, whatever they are, where an argsort
-        takes 20 to 60 and a sort of 64-bit keys that hold the positions 5 to 45, as the processor has it.
-        """
-        if errors.dtype != np.float32:
-            return super().falling_order(errors)
-        rising = (errors.view(np.uint32) & _MAGNITUDE) ^ _MAGNITUDE
-        low, high = rising.astype(np.uint16), (rising >> np.uint32(16)).astype(np.uint16)
-        order = np.argsort(low, kind="stable")
-        return order.take(np.argsort(high.take(order), kind="stable"))
+    def by_falling(self, errors: Array, sides: Array) -> Iterator[tuple[Array, Array, Array]]:
+        """By a sort of integers where they hold all there is; in pieces that fit the cache."""
+        where = np.flatnonzero(errors != 0)
+        packs = errors.dtype == np.float32 and errors.size <= _POSITION + 1
+        order = _packed(errors, sides, where) if packs else where[np.argsort(-errors[where])]
+        for start in range(0, order.size, _PIECE):
+            piece = order[start : start + _PIECE]
+            if not packs:
+                yield piece, errors[piece], sides[piece]
+                continue
+            bits = (piece >> np.uint64(32)).astype(np.uint32) ^ _MAGNITUDE
+            side = (piece >> np.uint64(30)).astype(np.int8) & np.int8(3)
+            yield (piece & _POSITION).astype(np.intp), bits.view(np.float32), side
 
     def in_descending_order(self, errors: Any, payload: Any, function: Any) -> Any:
         """Row by row, put back by a scatter instead of a second sort."""
@@ -236,6 +237,33 @@ def _scratch(shape: tuple[int, ...], dtype: Any, which: int) -> Array:
 
 _MAGNITUDE = np.uint32(0x7FFFFFFF)
 """The bits of a float32 without its sign."""
+
+_POSITION = np.uint64(2**30 - 1)
+"""The bits of a packed key that say where in the row a pixel stands."""
+
+_PIECE = 2**15
+"""Sorted pixels that are looked at together: with a dozen arrays of them in a core's cache."""
+
+
+def _packed(errors: Array, sides: Array, where: Array) -> Array:
+    """Sorted keys of 64 bits: the error's own, inverted so that errors fall, side, and position.
+
+    The bits of numbers that are not negative order as integers do. NumPy sorts 16 bits by counting, and
+    stably: by halves it takes 10 to 14 ns for each key, whatever the errors are. Its sort of 64 bits
+    takes 5 to 45, as the processor has it, and an argsort of the errors 20 to 60.
+    """
+    if where.size < errors.size:
+        errors, sides = errors.take(where), sides.take(where)
+    lower = sides.astype(np.uint32)
+    lower <<= np.uint32(30)
+    lower |= where.astype(np.uint32)
+    keys = ((errors.view(np.uint32) & _MAGNITUDE) ^ _MAGNITUDE).astype(np.uint64)
+    keys <<= np.uint64(32)
+    keys |= lower
+    for lowest in (32, 48):
+        half = (keys >> np.uint64(lowest)).astype(np.uint16)
+        keys = keys.take(np.argsort(half, kind="stable"))
+    return keys
 
 
 def _extent(shape: tuple[int, ...], steps: list[int]) -> int:

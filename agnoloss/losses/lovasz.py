@@ -171,10 +171,7 @@ def jaccard_differences(
     intersection, union, before, foreground, background = (
         xp.astype(part, dtype) for part in (intersection, union, before, foreground, background)
     )
-    union = xp.where(union == 0, 1.0, union)
-    # With no foreground at all, the first background pixel already makes the index 0.
-    first = xp.where(background == 0, background, 1.0)
-    of_background = xp.where(
-        before == 0, first, intersection * background / (xp.where(before == 0, 1.0, before) * union)
-    )
-    return foreground / union + of_background
+    # With no foreground at all, the first background pixel already makes the index 0: it falls by w / U.
+    empty = before == 0
+    fall = xp.where(empty, background, intersection * background / xp.where(empty, 1.0, before))
+    return (foreground + fall) / xp.where(union == 0, 1.0, union)
