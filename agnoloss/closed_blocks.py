@@ -36,8 +36,6 @@ class ClosedBlocks(Blocks):
         until the gradient itself takes that place.
     """
 
-    arrays = 1
-
     def __init__(
         self,
         pixels: Pixels,
@@ -47,6 +45,7 @@ class ClosedBlocks(Blocks):
         gradient: bool,
     ) -> None:
         self.leaves = tuple(sorted(asked))
+        self.arrays = 1 if gradient else 2  # of exponentials, in the gradient's place or in scratch
         super().__init__(pixels, statistics, probe, gradient)
         images, _, places = self.shape
         share = -(-images * places // (2 * passes.THREADS))
@@ -59,7 +58,8 @@ class ClosedBlocks(Blocks):
         images, classes, places = self.shape
         self.place = self.empty(images, classes, places) if self.keeps else None
         # of every pixel: log-probability of its label, later the gradient of that; sum of exponentials
-        self._log_probs, self._totals = self.empty(images, places), self.empty(images, places)
+        self._log_probs = self.empty(images, places)
+        self._totals = self.empty(images, places) if self.keeps else None
         self._class_sums: dict[str, Array] = {}
         return self.added(self.gathered(self._parts, self._look, self._evaluate), self._panels)
 
@@ -85,7 +85,8 @@ class ClosedBlocks(Blocks):
         exponentials, totals, top = backend.exponentials(block.predictions, lambda: block.valid, place)
         own = backend.upcast(backend.gather(block.predictions, block.labels))
         self._log_probs[part] = (own if top is None else own - top) - self.xp.log(totals)
-        self._totals[part] = totals
+        if self._totals is not None:
+            self._totals[part] = totals
         if "prob_sums" in self.leaves:
             weights = 1.0 if block.weights is None else block.weights
             self._class_sums[str(part)] = backend.weighted_sums(exponentials, weights / totals)

@@ -53,7 +53,7 @@ class Passes:
         Input off every tape, on a backend that writes into arrays.
     """
 
-    arrays = 8
+    arrays = 10
     """Arrays as large as the scores of a block that are in use at a time, roughly."""
 
     threads = True

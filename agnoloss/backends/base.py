@@ -300,8 +300,8 @@ class Backend:
     writes = False
     """Whether results may be written into parts of arrays, block by block."""
 
-    block_elements = 640_000
-    """Scores in a block, 2.6 MB of float32. Half stays nearer to a core, but two threads then wait more
+    block_elements = 500_000
+    """Scores in a block, 2 MB of float32. Half stays nearer to a core, but two threads then wait more
     often for the interpreter; twice as many are slower for region losses."""
 
     threads = False
