@@ -59,7 +59,7 @@ class ClosedBlocks(Blocks):
         self.place = self.empty(images, classes, places) if self.keeps else None
         # of every pixel: log-probability of its label, later the gradient of that; sum of exponentials
         self._log_probs = self.empty(images, places)
-        self._totals = self.empty(images, places) if self.keeps else None
+        self._totals: Array = self.empty(images, places) if self.keeps else None
         self._class_sums: dict[str, Array] = {}
         return self.added(self.gathered(self._parts, self._look, self._evaluate), self._panels)
 
