@@ -14,6 +14,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from . import readme as table
 from .agreement import Result
+from .blocks import known
 from .check import check_named
 from .floats import DTYPES, IN_TURN, MissingDtype, numpy_dtype
 from .libraries import COMPARED, LIBRARIES, requested
@@ -58,6 +59,14 @@ def compare(
             show_default=False,
         ),
     ] = "",
+    blocks: Annotated[
+        str,
+        typer.Option(
+            help="on: NumPy, PyTorch and CuPy sum over pixels in blocks of a few; off: in none. "
+            "Default: in blocks where an input is large, which no case is.",
+            show_default=False,
+        ),
+    ] = "",
     case: Annotated[str, typer.Option(help="Only cases with this in their name.")] = "",
     jobs: Annotated[int, typer.Option(min=1, help="Processes to share the work.")] = processes(),
     report: Annotated[
@@ -89,7 +98,7 @@ def compare(
             raise ValueError(f"Dtypes are a comma list of {', '.join(DTYPES)}; got {', '.join(unknown)}.")
         for word in dtypes:
             numpy_dtype(word)
-        request = Request(loss, libraries, dtypes, case, bool(dtype or case), device)
+        request = Request(loss, libraries, dtypes, case, bool(dtype or case), device, known(blocks))
         _place(request)
         size = request.size()
         if not size:

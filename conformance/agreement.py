@@ -59,6 +59,8 @@ class Result:
         nevertheless if only the gradient could not be had.
     device : str
         Where the library was asked to compute, or empty.
+    blocks : str
+        Whether the loss was made to compute in blocks, see `blocks.SIZES`, or empty.
     expected : str
         Why it is no surprise that it disagrees, see `expected`, or empty.
     """
@@ -73,6 +75,7 @@ class Result:
     allowed_gradient: float = 1.0
     fault: str = ""
     device: str = ""
+    blocks: str = ""
     expected: str = ""
 
     @property
@@ -97,6 +100,7 @@ class Result:
         """Command that repeats this one comparison."""
         words = ["python", "-m", __package__, "--loss", self.loss, "--backend", self.library]
         words += ["--device", self.device] if self.device else []
+        words += ["--blocks", self.blocks] if self.blocks else []
         return shlex.join([*words, "--dtype", self.dtype, "--case", self.case])
 
     def __str__(self) -> str:
@@ -108,7 +112,7 @@ class Result:
         return f"{self.loss} on {self.library}, {self.dtype}; {self.case}: {error}"
 
 
-def compare(case: Case, exact: Truth, library: Library, dtype: str) -> Result:
+def compare(case: Case, exact: Truth, library: Library, dtype: str, blocks: str = "") -> Result:
     """Run a case on a library in a dtype and measure how far value and gradient are off.
 
     Parameters
@@ -121,12 +125,14 @@ def compare(case: Case, exact: Truth, library: Library, dtype: str) -> Result:
         An active library.
     dtype : str
         Of the predictions; float16 and bfloat16 are computed in float32.
+    blocks : str
+        What `blocks.in_blocks` was told.
     """
     names = (case.entry.name, case.name, library.name, dtype)
     case = case.rounded(dtype)
     computed = "float32" if dtype in HALVES else dtype
     terms = max(case.predictions.size, 1)
-    measured: dict[str, Any] = {"device": library.chosen}
+    measured: dict[str, Any] = {"device": library.chosen, "blocks": blocks}
     try:
         predictions, targets = library.array(case.predictions), library.array(case.targets)
         options = library.options(case.options)
@@ -150,9 +156,11 @@ def compare(case: Case, exact: Truth, library: Library, dtype: str) -> Result:
         return Result(*names, fault=f"raised {type(error).__name__}: {error}", **measured)
     if value.shape == ():  # with an array of values, the number is only a sum of them
         measured["value"] = max(measured["value"], _ulp(exact.value, number, computed, case.entry.unit))
+    # Blocks round 1 - p to an eps: gradients below it, of scores that are all certain, may become 0.
+    certain = float(limits(computed).eps) if blocks == "on" else 0.0
     return Result(
         *names,
-        gradient=_ulp(exact.gradient, gradient, dtype, 0.0),
+        gradient=_ulp(exact.gradient, gradient, dtype, certain),
         allowed_gradient=tolerance(computed, terms, stored=dtype) * case.entry.amplifies,
         **measured,
     )

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable
+from contextlib import ExitStack
 from typing import Any
 from unittest import mock
 
@@ -11,9 +11,10 @@ import numpy as np
 
 import agnoloss
 
+from .blocks import in_blocks
 from .cases import Case
 from .law import Law, Outcome, changed, evaluate, unlike
-from .libraries import LIBRARIES, Library
+from .libraries import Library
 from .oracle import cotangent, summed
 
 
@@ -53,25 +54,11 @@ def vmap(case: Case, library: Library) -> str:
     return ""
 
 
-@contextmanager
-def _blocks(smallest: int, elements: int) -> Iterator[None]:
-    backends = [agnoloss.backends.backend_of(np.zeros(()), "predictions")]
-    for library in map(LIBRARIES.get, ("torch", "cupy")):
-        if hasattr(library, "xp"):
-            backends.append(agnoloss.backends.backend_of(library.array(np.zeros(())), "predictions"))
-    with ExitStack() as stack:
-        stack.enter_context(mock.patch("agnoloss.passes.SMALLEST_ELEMENTS", smallest))
-        for backend in backends:
-            stack.enter_context(mock.patch.object(backend, "block_elements", elements))
-        yield
-
-
 def blocks(case: Case, library: Library) -> str:
-    """Compute in blocks of two pixels, and in none."""
-    classes = 1 if case.options.get("mode") == "binary" else case.predictions.shape[1]
-    with _blocks(0, 2 * classes):
+    """Compute in blocks of a few pixels, and in none."""
+    with in_blocks("on"):
         on = evaluate(case, library)
-    with _blocks(2**62, 2**62):
+    with in_blocks("off"):
         return unlike(on, evaluate(case, library), case)
 
 

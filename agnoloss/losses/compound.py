@@ -312,4 +312,5 @@ def _rarity(pixels: Pixels, counts: Array) -> Array:
     if pixels.class_weights is not None:
         return pixels.class_weights
     total = xp.sum(counts) if pixels.mode == "multiclass" else xp.sum(counts, axis=0)
-    return xp.sqrt(total / xp.where(counts == 0, 1.0, counts))
+    # the root has no slope at 0, which is the total of nothing
+    return xp.sqrt(xp.where(counts == 0, 1.0, total / xp.where(counts == 0, 1.0, counts)))
