@@ -27,31 +27,35 @@ class Expected:
         What the message of the failure holds: another failure of the same cases is not excused.
     losses, cases : tuple of str
         Shell patterns of names, one of which must match.
+    unless : tuple of str
+        Shell patterns of cases that it does not speak of.
     dtypes : tuple of str
         Of the predictions; empty for all.
-    gradient : bool
-        Whether the gradient alone fails, and the value agrees.
     """
 
     why: str
     raises: str
     losses: tuple[str, ...] = ("*",)
     cases: tuple[str, ...] = ("*",)
+    unless: tuple[str, ...] = ()
     dtypes: tuple[str, ...] = ()
-    gradient: bool = False
 
     def speaks_of(self, result: Result) -> bool:
         """Whether it expects a comparison to fail."""
         return (
-            any(fnmatchcase(result.loss, pattern) for pattern in self.losses)
-            and any(fnmatchcase(result.case, pattern) for pattern in self.cases)
+            _any(result.loss, self.losses)
+            and _any(result.case, self.cases)
+            and not _any(result.case, self.unless)
             and (not self.dtypes or result.dtype in self.dtypes)
         )
 
     def excuses(self, result: Result) -> bool:
         """Whether a comparison failed, and in just the way that was expected."""
-        as_far = result.value <= result.allowed if self.gradient else True
-        return bool(result.fault) and self.raises in result.fault and as_far
+        return bool(result.fault) and self.raises in result.fault
+
+
+def _any(name: str, patterns: Iterable[str]) -> bool:
+    return any(fnmatchcase(name, pattern) for pattern in patterns)
 
 
 def judged(result: Result, expected: Sequence[Expected]) -> Result:

@@ -13,6 +13,19 @@ from .floats import numpy_dtype
 from .library import Library
 
 
+GATHERING = (
+    "*cross_entropy_loss",
+    "*dice*",
+    "*tversky_loss",
+    "combo_loss",
+    "conservative_loss",
+    "exponential_logarithmic_loss",
+    "focal_loss",
+    "jaccard_loss",
+)
+"""Losses that take the score of each pixel's label out of all its scores."""
+
+
 class NDonnx(Library):
     """ndonnx: arrays that become ONNX graphs, computed at once by onnxruntime."""
 
@@ -22,16 +35,7 @@ class NDonnx(Library):
         Expected(
             "its take_along_axis takes int64 indices alone, and narrower labels become int32",
             raises="'indices' must be of data type 'int64'",
-            losses=(
-                "*cross_entropy_loss",
-                "*dice*",
-                "*tversky_loss",
-                "combo_loss",
-                "conservative_loss",
-                "exponential_logarithmic_loss",
-                "focal_loss",
-                "jaccard_loss",
-            ),
+            losses=GATHERING,
             cases=(
                 "multiclass: *targets=uint8*",
                 "multiclass: *targets=int32*",
@@ -57,6 +61,20 @@ class Dask(Library):
     """Dask: arrays in chunks, computed when they are read."""
 
     name, title, module = "dask", "Dask", "dask.array"
+    expected = (
+        Expected(
+            "it has no take_along_axis, which takes the scores of labels",
+            raises="has no attribute 'take_along_axis'",
+            losses=GATHERING,
+            cases=("multiclass: *",),
+            unless=("*targets=one-hot*", "*targets=soft*"),
+        ),
+        Expected(
+            "it has no take_along_axis, which sorts one array by another",
+            raises="has no attribute 'take_along_axis'",
+            losses=("lovasz_*", "top_k_cross_entropy_loss"),
+        ),
+    )
 
     @contextmanager
     def active(self) -> Iterator[Any]:

@@ -73,11 +73,11 @@ def test_an_expectation_of_one_dtype_says_nothing_of_others():
     assert not judged(result(), (narrow,)).wrong
 
 
-def test_where_the_gradient_alone_may_fail_the_value_must_agree():
-    gradient = dataclasses.replace(SORTS, gradient=True)
-    assert not judged(result(fault="no argsort", value=0.5), (gradient,)).wrong
-    assert judged(result(fault="no argsort", value=1.5), (gradient,)).wrong
-    assert judged(result(fault="no argsort", value=float("inf")), (gradient,)).wrong
+def test_an_expectation_says_nothing_of_cases_it_leaves_out():
+    narrow = dataclasses.replace(SORTS, unless=("*defaults",))
+    assert judged(result(fault="no argsort"), (narrow,)).wrong
+    assert not judged(result(), (narrow,)).wrong
+    assert not judged(result(fault="no argsort", case="multiclass: axis=0"), (narrow,)).wrong
 
 
 def test_an_expectation_that_fits_nothing_is_named():
