@@ -64,9 +64,10 @@ print(f"agnoloss {agnoloss.__version__} from {home}: cross entropy {value:.6f}")
 
 
 def install(session: nox.Session, *more: str, extras: str = "", groups: tuple[str, ...] = ("test",)) -> None:
-    """Install the checkout (so what it depends on), its `extras`, dependency groups, and `more`."""
+    """Install the checkout (so what it depends on), what its suite needs, `extras`, groups, and `more`."""
     listed = nox.project.dependency_groups(PYPROJECT, *groups)
-    session.install(CONSTRAINTS, *listed, *more, "--editable", f".{extras}")
+    extras = f"conformance,{extras}" if extras else "conformance"
+    session.install(CONSTRAINTS, *listed, *more, "--editable", f".[{extras}]")
 
 
 def run_pytest(session: nox.Session, *paths: str, backend: str, env: dict[str, str] | None = None) -> None:
@@ -93,7 +94,7 @@ def typecheck(session: nox.Session) -> None:
 @nox.session
 def core(session: nox.Session) -> None:
     """NumPy and array-api-strict, and that no other array library is imported on the way."""
-    install(session, extras="[demo]")
+    install(session, extras="demo")
     paths = ("backends_tests/numpy", "backends_tests/strict", "benchmarks", *CONFORMANCE)
     run_pytest(session, *paths, *(f"--ignore={path}" for path in AGREEMENT), backend="numpy,strict")
     # Once more without helpers of the test runner, every loss in one process.
@@ -104,14 +105,14 @@ def core(session: nox.Session) -> None:
 @nox.session
 def torch(session: nox.Session) -> None:
     """PyTorch."""
-    install(session, extras="[torch]")
+    install(session, extras="torch")
     run_pytest(session, "backends_tests/torch", *ON_EACH, backend="torch")
 
 
 @nox.session
 def jax(session: nox.Session) -> None:
     """JAX."""
-    install(session, extras="[jax]")
+    install(session, extras="jax")
     run_pytest(session, "backends_tests/jax", *ON_EACH, backend="jax")
 
 
@@ -138,7 +139,7 @@ def conformance(session: nox.Session) -> None:
     """Every loss on every library against 50-digit arithmetic, as a table."""
     if not CONFORMANCE:
         session.skip("its 50-digit oracle, mparray, needs Python 3.11")
-    install(session, extras="[torch,jax]")
+    install(session, extras="torch,jax")
     session.run("python", "-m", "conformance", *session.posargs)
 
 
@@ -177,7 +178,7 @@ def parity(session: nox.Session) -> None:
     """The rows of docs/parity.md: the newest peers, and the calls that give the same numbers."""
     if sys.version_info < (3, 11):
         session.skip("the newest Keras, kornia and JAX need Python 3.11")
-    install(session, extras="[torch,jax]", groups=("parity",))
+    install(session, extras="torch,jax", groups=("parity",))
     # Its losses need torch alone; what it depends on (torchvision, timm, a model hub) is for its encoders.
     session.install("--no-deps", CONSTRAINTS, "segmentation-models-pytorch")
     run_pytest(session, "parity", backend="torch,jax")
@@ -188,7 +189,7 @@ def bench(session: nox.Session) -> None:
     """Time and memory of every loss against its peers: docs/performance.md. `-- --quick` takes a minute."""
     if sys.version_info < (3, 11):
         session.skip("the newest Keras, kornia and JAX need Python 3.11")
-    install(session, extras="[torch,jax]", groups=("bench",))
+    install(session, extras="torch,jax", groups=("bench",))
     # As in `parity`: its losses need torch alone.
     session.install("--no-deps", CONSTRAINTS, "segmentation-models-pytorch")
     if has_gpu():
@@ -199,7 +200,7 @@ def bench(session: nox.Session) -> None:
 @nox.session
 def doctest(session: nox.Session) -> None:
     """The examples in docstrings, README and docs."""
-    install(session, extras="[demo,jax,torch]", groups=("test", "docs"))
+    install(session, extras="demo,jax,torch", groups=("test", "docs"))
     unavailable = ("--ignore=agnoloss/backends/cupy.py", "--ignore=agnoloss/keras.py")
     session.run("python", "-m", "pytest", "--doctest-modules", *unavailable, "agnoloss", *session.posargs)
     session.run("python", "-m", "pytest", "backends_tests/docs", *session.posargs)
