@@ -12,7 +12,6 @@ from .expected import Expected
 from .floats import numpy_dtype
 from .library import Library
 
-
 GATHERING = (
     "*cross_entropy_loss",
     "*dice*",
