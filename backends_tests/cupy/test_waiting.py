@@ -1,0 +1,41 @@
+"""No loss waits for the device, by CuPy's own detector of transfers to the host."""
+
+import cupy
+import cupyx
+import pytest
+
+import agnoloss
+from conformance.blocks import in_blocks
+from conformance.cases import make_case
+from conformance.registry import ENTRIES
+
+# CuPy cannot detect every wait, and says so.
+pytestmark = pytest.mark.filterwarnings("ignore:cupyx.allow_synchronize will be removed")
+
+SETTINGS = (
+    {},
+    {"ignore_index": 255},
+    {"class_weights": "balanced", "pixel_weights": "some zero"},
+    {"from_logits": False},
+)
+
+
+def test_waiting_is_detected(backend):
+    numbers = cupy.ones(3)
+    for wait in (float, bool, cupy.asnumpy, lambda number: cupy.nonzero(number > 0)):
+        with pytest.raises(RuntimeError, match="synchronization"), cupyx.allow_synchronize(False):
+            wait(cupy.sum(numbers, keepdims=wait not in (float, bool)))
+
+
+@pytest.mark.parametrize("blocks", ["off", "on"])
+@pytest.mark.parametrize("entry", ENTRIES, ids=lambda entry: entry.name)
+def test_no_loss_waits(backend, entry, blocks):
+    settings = [s for s in SETTINGS if all(map(entry.takes, s)) and not s.keys() & entry.leaves_out.keys()]
+    for mode in entry.modes:
+        for setting in settings if blocks == "off" else settings[:1]:
+            case = make_case(entry, mode, setting)
+            arguments = [backend.array(array) for array in (case.predictions, case.targets)]
+            options = backend.options(case.options)
+            with in_blocks(blocks), cupyx.allow_synchronize(False):
+                entry.function(*arguments, **options)
+                agnoloss.value_and_grad(entry.function)(*arguments, **options)
