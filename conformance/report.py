@@ -50,7 +50,7 @@ class Cell:
         if self.expected == self.cases:
             return known[0]
         style = "green" if self.worst <= 0.5 else "yellow"
-        return Text(" ").join([*known, Text(f"{self.value:.1f}/{self.gradient:.1f}", style=style)])
+        return Text(" ").join([*known, Text(f"{self.value:.1f} {self.gradient:.1f}", style=style)])
 
 
 def table(results: Sequence[Result], request: Request) -> Table:
@@ -62,14 +62,16 @@ def table(results: Sequence[Result], request: Request) -> Table:
     libraries = [*request.libraries]
     libraries += [name for name in LIBRARIES if name not in libraries and any(n == name for _, n in cells)]
     grid = Table(
-        title="Worst error in ulp: value/gradient",
+        title="Worst error in ulp: of the value, of the gradient",
         box=box.SIMPLE_HEAD,
+        collapse_padding=True,
         caption=f"{len(results)} comparisons with 50-digit arithmetic; {', '.join(request.dtypes)}"
+        + (f"; blocks {request.blocks}" if request.blocks else "")
         + ("; xfail: expected to fail" if any(result.expected for result in results) else ""),
     )
     grid.add_column("loss", no_wrap=True)
     for name in libraries:
-        grid.add_column(LIBRARIES[name].title, justify="right")
+        grid.add_column(name, justify="right", overflow="fold")
     for loss in losses:
         grid.add_row(loss.removesuffix("_loss"), *(cells[loss, name].text() for name in libraries))
     return grid
