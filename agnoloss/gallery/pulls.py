@@ -91,35 +91,38 @@ def pull(panel: Panel) -> Any:
     return -gradient[0] / np.quantile(np.abs(gradient), 0.999)
 
 
-def draw_pulls(panels: Sequence[Panel], with_scene: bool = True) -> Any:
-    """Draw the scene, and for each loss where it raises and lowers the scores."""
+def draw_scene(axes: Any) -> None:
+    """Draw the photograph, what is true and what is predicted."""
     photo, mask, scores = scene()
-    rows = -(-(len(panels) + with_scene) // 3)
-    figure, table = grid(rows, 3, 0.75 + 2.75 * rows)
+    show_image(axes, photo[0], cmap="gray", vmin=0, vmax=1.15)
+    axes.contour(mask[0], [0.5], colors=TRUE, linewidths=1.6)
+    axes.contour(scores[0], [0], colors=PREDICTED, linewidths=1.6)
+    titled(axes, "Truth and prediction", "")
+    lines = {"true": TRUE, "predicted": PREDICTED}
+    axes.legend(
+        handles=[Line2D([], [], color=colour, label=name) for name, colour in lines.items()],
+        loc="lower left",
+        bbox_to_anchor=(0, 1, 1, 0),
+        ncols=2,
+        borderpad=0.1,
+        borderaxespad=0.3,
+        fontsize=8.5,
+    )
+
+
+def draw_pulls(panels: Sequence[Panel]) -> Any:
+    """Draw the scene, and for each loss where it raises and lowers the scores."""
+    columns = 4 if len(panels) == 3 else 3  # no cell stays empty, and the scene is in every picture
+    rows = -(-(len(panels) + 1) // columns)
+    figure, table = grid(rows, columns, 0.75 + 8.25 * rows / columns)
     cells = list(table.ravel())
-    if with_scene:
-        axes = cells.pop(0)
-        show_image(axes, photo[0], cmap="gray", vmin=0, vmax=1.15)
-        axes.contour(mask[0], [0.5], colors=TRUE, linewidths=1.6)
-        axes.contour(scores[0], [0], colors=PREDICTED, linewidths=1.6)
-        titled(axes, "Truth and prediction", "")
-        lines = {"true": TRUE, "predicted": PREDICTED}
-        axes.legend(
-            handles=[Line2D([], [], color=colour, label=name) for name, colour in lines.items()],
-            loc="lower left",
-            bbox_to_anchor=(0, 1, 1, 0),
-            ncols=2,
-            borderpad=0.1,
-            borderaxespad=0.3,
-            fontsize=8.5,
-        )
+    draw_scene(cells.pop(0))
     image = None
-    for axes, panel in zip(cells, panels, strict=False):
+    _, mask, _ = scene()
+    for axes, panel in zip(cells, panels, strict=True):
         image = show_image(axes, pull(panel), cmap="RdBu", vmin=-1, vmax=1)
         axes.contour(mask[0], [0.5], colors=INK, linewidths=0.6)
         titled(axes, panel.title, panel.remark)
-    for axes in cells[len(panels) :]:
-        axes.set_axis_off()
     bar = figure.colorbar(
         image, ax=table, location="bottom", ticks=[-1, 0, 1], aspect=50, shrink=0.7, pad=0.02
     )
@@ -146,7 +149,7 @@ CROSS_ENTROPIES = (
     Panel("Conservative", "what is right is pulled, too", conservative_loss, {}, True),
 )
 FOCALS = (
-    Panel("gamma=0: cross entropy", "the rims of good coins pull, too", focal_loss, {"gamma": 0.0}),
+    Panel("gamma=0", "cross entropy: every rim pulls", focal_loss, {"gamma": 0.0}),
     Panel("gamma=2", "what is nearly right is let go", focal_loss, {"gamma": 2.0}),
     Panel("gamma=2, alpha=0.9", "coins pull nine times as hard", focal_loss, {"gamma": 2.0, "alpha": 0.9}),
 )
@@ -168,7 +171,7 @@ LOVASZ = (
 BORDERS = (
     Panel("Boundary", "far from a coin, it pulls harder", boundary_loss, {}),
     Panel("Boundary F1", "a few pixels along the borders", boundary_f1_loss, {}),
-    Panel("Active contour", "unsure pixels, and ragged borders", active_contour_loss, {"weight": 1.0}),
+    Panel("Active contour", "unsure pixels, ragged borders", active_contour_loss, {"weight": 1.0}),
 )
 COMPOUNDS = (
     Panel("Dice + cross entropy", "certain mistakes, and borders", dice_cross_entropy_loss, {}),
@@ -179,15 +182,15 @@ COMPOUNDS = (
 )
 
 
-def _picture(panels: Sequence[Panel], with_scene: bool = True) -> Callable[[int], Any]:
-    return lambda points: draw_pulls(panels, with_scene)
+def _picture(panels: Sequence[Panel]) -> Callable[[int], Any]:
+    return lambda points: draw_pulls(panels)
 
 
 PICTURES = {
     "gradients_cross_entropy": _picture(CROSS_ENTROPIES),
-    "gradients_focal": _picture(FOCALS, with_scene=False),
+    "gradients_focal": _picture(FOCALS),
     "gradients_region": _picture(REGIONS),
-    "gradients_lovasz": _picture(LOVASZ, with_scene=False),
-    "gradients_boundary": _picture(BORDERS, with_scene=False),
+    "gradients_lovasz": _picture(LOVASZ),
+    "gradients_boundary": _picture(BORDERS),
     "gradients_compound": _picture(COMPOUNDS),
 }

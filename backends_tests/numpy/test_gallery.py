@@ -93,6 +93,16 @@ def test_the_scene_has_the_mistakes_that_the_page_names():
     assert 0.5 < (found & mask[0]).sum() / (found | mask[0]).sum() < 0.9
 
 
+@pytest.mark.parametrize("panels", ["FOCALS", "COMPOUNDS"])
+def test_gradients_are_shown_beside_the_scene_and_no_panel_is_empty(panels):
+    from agnoloss.gallery import pulls
+
+    losses = getattr(pulls, panels)
+    *cells, _ = pulls.draw_pulls(losses).axes  # the last one is the colour bar
+    titles = [axes.texts[0].get_text() for axes in cells]
+    assert titles == ["Truth and prediction", *(panel.title for panel in losses)]
+
+
 # The pages
 
 
