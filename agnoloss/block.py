@@ -252,7 +252,9 @@ class Block:
         here = self.predicts
         others = xp.where(here, -math.inf, log_p)
         top = self.backend.stop_gradient(xp.max(others, axis=1, keepdims=True))
-        rest = top + xp.log(xp.sum(xp.exp(others - top), axis=1, keepdims=True))
+        alone = top == -math.inf  # no other class has a probability: 0 is not divided by 0 on the way back
+        total = xp.sum(xp.exp(others - xp.where(alone, 0.0, top)), axis=1, keepdims=True)
+        rest = top + xp.log(xp.where(alone, 1.0, total))
         return xp.where(here, rest, xp.log1p(-xp.exp(xp.where(here, -1.0, log_p))))
 
     @once
@@ -272,6 +274,11 @@ class Block:
 
     # --- sums -------------------------------------------------------------------------------
 
+    @once
+    def shared_log_probs(self) -> Array:
+        """log p where a class has a share in the targets, else 0: 0 log 0 is 0, and so is its gradient."""
+        return self.xp.where(self.targets == 0, 0.0, self.log_probs)
+
     def over_targets(self, function: Callable[[Side], Array], *factors: Array | None) -> Array:
         """sum_c y_c f_c w_c f(log p_c, 1 - p_c) for each pixel (n, p), multiclass.
 
@@ -285,9 +292,7 @@ class Block:
             One number for each class, or each class of each pixel; None for 1.
         """
         if self.setting.dense:
-            terms = function(Side(lambda: self.log_probs, lambda: self.complements))
-            # 0 log 0 is 0: a class without share has no part, even where it has no probability
-            values = self.xp.where(self.targets == 0, 0.0, terms) * self.targets
+            values = function(Side(lambda: self.shared_log_probs, lambda: self.complements)) * self.targets
         else:
             values = function(Side(lambda: self.target_log_probs, lambda: self.target_complements))
         return self._scaled(values, factors)

@@ -184,9 +184,8 @@ def combo_loss(
 def _element_sums(block: Block, beta: float) -> tuple[Array, Array]:
     # -(beta y log p + (1 - beta) (1 - y) log(1 - p)) of every pixel and class
     xp, y = block.xp, block.targets
-    # 0 log 0 is 0: what is certain has an infinite log, and no part in that term
-    true = xp.where(y == 0, 0.0, block.log_probs)
-    false = xp.where(y == 1, 0.0, block.log_complements)
+    true = block.shared_log_probs
+    false = xp.where(y == 1, 0.0, block.log_complements)  # 0 log 0 is 0 here, too
     loss, share = block.per_element(-(beta * y * true + (1 - beta) * (1 - y) * false))
     shares = block.sizes() if share is None else block.sum_pixels(share)
     return xp.sum(block.sum_pixels(loss), axis=1), xp.sum(shares, axis=1)
