@@ -108,6 +108,7 @@ _TEXTS = {
     "pooling": "\n".join((_CLASSES.format(default="all"), _PER_IMAGE.format(default="False"), _AVERAGE)),
     "classes": _CLASSES.format(default="all"),
     "present_classes": _CLASSES.format(default="present"),
+    "average": _AVERAGE,
     "per_image": _PER_IMAGE.format(default="False"),
     "each_image": _PER_IMAGE.format(default="True"),
     "smooth": _SMOOTH,

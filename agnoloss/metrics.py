@@ -116,8 +116,7 @@ def _pixels(
 ) -> Pixels:
     """Pixels of scores or probabilities, or of a label map as the probabilities 0 and 1."""
     backend = backend_of(predictions, "predictions")
-    kind = backend.kind(predictions)
-    if kind != "integer" or not hard:
+    if backend.kind(predictions) != "integer":
         pixels = Pixels(predictions, targets, **options)
         if num_classes is not None and num_classes != pixels.num_classes:
             raise ValueError(
@@ -125,6 +124,10 @@ def _pixels(
                 f"got {num_classes}."
             )
         return pixels
+    if not hard:
+        raise TypeError(
+            f"`predictions` must be real floating, or label maps with `hard=True`; got {predictions.dtype}."
+        )
     xp, labels = backend.xp, backend.labels(predictions)
     if options["mode"] == "binary":
         one_hot = xp.astype(labels, xp.float32)

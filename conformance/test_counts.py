@@ -85,3 +85,10 @@ def test_squares_of_dense_targets(soft):
     np.testing.assert_allclose(
         dice_loss(Z, y, squared=True), 1 - np.mean((2 * tp + 1) / (predicted + true + 1)), rtol=1e-13
     )
+
+
+def test_label_maps_are_decisions():
+    with pytest.raises(TypeError, match="real floating, or label maps with `hard=True`; got int64"):
+        confusion(Y, Y, num_classes=3)
+    counts = confusion(Y, Y, hard=True, num_classes=3)
+    np.testing.assert_array_equal(counts.tp, np.bincount(Y.ravel(), minlength=3))
