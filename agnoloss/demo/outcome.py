@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import math
 import sys
-from typing import NamedTuple
-
-from rich import box
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-from rich.table import Table
-from rich.text import Text
+from typing import TYPE_CHECKING, NamedTuple
 
 from .libraries import Library
 from .training import Run
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.progress import Progress
 
 
 class Outcome(NamedTuple):
@@ -80,6 +78,8 @@ class Outcome(NamedTuple):
 
 def progress_bar(console: Console) -> Progress:
     """Make a live display: one bar per library, with the loss as it falls."""
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
     return Progress(
         TextColumn("{task.description:<16}"),
         BarColumn(bar_width=20),
@@ -101,6 +101,10 @@ def show(outcome: Outcome, console: Console) -> None:
     console : rich.console.Console
         Where.
     """
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
+
     first = outcome.libraries[0].name
     table = Table(
         title=f"Which pixels are coins? {outcome.steps} steps of gradient descent per loss",

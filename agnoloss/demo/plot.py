@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-
-import numpy as np
-from matplotlib.colors import to_rgb
-from matplotlib.figure import Figure
-from matplotlib.patches import Patch
 
 from ..gallery.style import FAINT, INK
 from . import RequestError
@@ -36,6 +32,8 @@ def check_path(path: Path) -> None:
     RequestError
         Where the folder does not exist or the suffix names no format.
     """
+    from matplotlib.figure import Figure
+
     formats = Figure().canvas.get_supported_filetypes()
     if path.suffix.lower().removeprefix(".") not in formats:
         raise RequestError(f"`plot` must end in one of .{', .'.join(sorted(formats))}; got {path}.")
@@ -55,6 +53,9 @@ def save(path: Path, scene: Scene, outcome: Outcome) -> None:
     outcome : Outcome
         What was learnt from it.
     """
+    from matplotlib.figure import Figure
+    from matplotlib.patches import Patch
+
     # Without pyplot there is no window and no global state: the file's format picks the canvas.
     compare = len(outcome.libraries) > 1
     heights = [0.96, 0.96, 0.75] + [0.45] * compare
@@ -125,7 +126,7 @@ def show_distances(axes: Any, outcome: Outcome, runs: list[Run]) -> None:
     """Draw how far each library is from the first, below the tolerance."""
     floor = 1e-17  # where a logarithmic scale has a place for equal numbers
     for number, run in enumerate(runs[1:], start=1):
-        distances = np.maximum(outcome.distances(run), floor)
+        distances = [max(distance, floor) for distance in outcome.distances(run)]
         axes.plot(distances, color=LIBRARIES[number], linewidth=1.6)
     axes.axhline(outcome.tolerance, color=FAINT, linestyle=(0, (4, 3)), linewidth=1.2)
     axes.text(
@@ -142,7 +143,7 @@ def show_distances(axes: Any, outcome: Outcome, runs: list[Run]) -> None:
     axes.yaxis.set_major_formatter(lambda y, _: "0" if y == floor else f"{y:.0e}")
     axes.minorticks_off()
     top = max(outcome.tolerance, *(max(outcome.distances(run)) for run in runs))
-    axes.set_ylim(floor / 2, 100 * top if np.isfinite(top) else 1.0)
+    axes.set_ylim(floor / 2, 100 * top if math.isfinite(top) else 1.0)
     tidy(axes, outcome)
 
 
@@ -157,6 +158,9 @@ def tidy(axes: Any, outcome: Outcome) -> None:
 
 def tinted(photo: Any, layers: list[tuple[Any, str]]) -> Any:
     """Lay a colour over some pixels of a grey photograph; mistakes hide it."""
+    import numpy as np
+    from matplotlib.colors import to_rgb
+
     image = np.repeat(0.85 * photo[..., None], 3, axis=-1)
     for where, colour in layers:
         opacity = 0.5 if colour == FOUND else 1.0
@@ -166,6 +170,8 @@ def tinted(photo: Any, layers: list[tuple[Any, str]]) -> Any:
 
 def mosaic(features: Any) -> Any:
     """Tile the nine features that vary, each as a small image from black to white."""
+    import numpy as np
+
     small = features[::3, ::3, :9]
     low, high = np.quantile(small, (0.01, 0.99), axis=(0, 1))
     tiles = np.clip((small - low) / (high - low), 0.0, 1.0)

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
 from .. import active_contour_loss, boundary_f1_loss, boundary_loss, dice_loss
 from ..maps import signed_distance_map, unet_weight_map
 from .style import BLUE, DASHED, GREEN, INK, PURPLE, RED, grid, shades, show_image, titled
@@ -15,12 +13,16 @@ BINARY: dict[str, Any] = {"mode": "binary", "from_logits": False}
 
 def disc(side: int, row: float, column: float, radius: float) -> Any:
     """Labels of a disc, (side, side)."""
+    import numpy as np
+
     rows, columns = np.ogrid[:side, :side]
     return ((rows - row) ** 2 + (columns - column) ** 2 < radius**2).astype(np.int64)
 
 
 def draw_distances(points: int) -> Any:
     """Distance map of an object, and what losses say as the prediction is shifted away."""
+    import numpy as np
+
     side, radius = 64, 10
     figure, ((chart, overlap, boundary),) = grid(1, 3, 3.5)
 
@@ -57,6 +59,8 @@ def draw_distances(points: int) -> Any:
 
 def draw_contours(points: int) -> Any:
     """Active contour: what its two terms say of four predictions."""
+    import numpy as np
+
     side = 64
     target = disc(side, 32, 32, 18)
     noise = np.random.default_rng(0).random((side, side))
@@ -82,6 +86,8 @@ def draw_contours(points: int) -> Any:
 
 def draw_weights(points: int) -> Any:
     """U-Net's weight map of touching cells for two widths."""
+    import numpy as np
+
     side = 96
     cells = np.zeros((side, side), dtype=np.int64)
     for number, (row, column, radius) in enumerate(

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
-import numpy as np
-
 from .. import (
     combo_loss,
     cross_entropy_loss,
@@ -35,6 +33,8 @@ def losses_of_size(loss: Callable[..., Any], size: int, ratios: Any, **options: 
 
     There are four kinds of pixels; how many there are of each is their pixel weight.
     """
+    import numpy as np
+
     values = []
     for ratio in ratios:
         found = min(ratio, 1.0) * size
@@ -88,6 +88,8 @@ COMPOUNDS = (
 
 def draw_sizes(points: int, cases: Sequence[Case]) -> Any:
     """Draw each loss for a small and a large object."""
+    import numpy as np
+
     ratios = np.linspace(0, 2, points)
     rows = len(cases) // 3
     figure, table = grid(rows, 3, 2.45 * rows + 0.45)
@@ -111,6 +113,8 @@ def draw_sizes(points: int, cases: Sequence[Case]) -> Any:
 
 def draw_options(points: int) -> Any:
     """Tversky's alpha and beta, focal Tversky's gamma, and the smoothing of Dice."""
+    import numpy as np
+
     ratios = np.linspace(0, 2, points)
     figure, (panels,) = grid(1, 3, 3.6)
     sweeps: tuple[tuple[tuple[str, str], Any, list[tuple[str, int, dict[str, Any]]]], ...] = (
@@ -144,6 +148,8 @@ def draw_options(points: int) -> Any:
 
 def draw_lovasz(points: int) -> Any:
     """One wrong pixel in objects of several sizes; and all pixels as sure as each other."""
+    import numpy as np
+
     figure, ((hinge, together, pull),) = grid(1, 3, 3.6)
 
     sizes = (2, 4, 16)

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
-
 from .. import (
     balanced_cross_entropy_loss,
     conservative_loss,
@@ -27,6 +25,8 @@ def curve(loss: Callable[..., Any], z: Any, label: int = 1, **options: Any) -> t
 
     Binary, or multiclass with two classes: then z is that of the first class, and the other's is 0.
     """
+    import numpy as np
+
     if options.get("mode") == "binary":
         targets = np.full(z.shape, label)
     else:
@@ -38,6 +38,8 @@ def curve(loss: Callable[..., Any], z: Any, label: int = 1, **options: Any) -> t
 
 def scores_and_probabilities(points: int) -> tuple[Any, Any]:
     """Scores and their probabilities from 0 to 1; so many near the ends that each curve leaves its frame."""
+    import numpy as np
+
     p = 0.5 - 0.5 * np.cos(np.linspace(0, np.pi, points + 2)[1:-1])
     end = np.geomspace(10, 600, points)
     z = np.concatenate([-end[::-1], np.log(p) - np.log1p(-p), end])
@@ -120,6 +122,8 @@ def draw_balanced(points: int) -> Any:
 
 def draw_variants(points: int) -> Any:
     """Top-k, cost-sensitive and conservative cross entropy: losses above, gradients below."""
+    import numpy as np
+
     figure, table = grid(2, 3, 5.8)
     draw_hardest(table[:, 0])
     z, p = scores_and_probabilities(points)
@@ -149,6 +153,8 @@ def draw_variants(points: int) -> Any:
 
 def draw_hardest(column: Any) -> None:
     """The pixels of the photograph, sorted, and those of them that top-k lets pull."""
+    import numpy as np
+
     _, mask, scores = scene()
     right = np.where(mask, scores, -scores).ravel()  # of the true side
     right = np.sort(right)

@@ -6,9 +6,6 @@ from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple
 
-import numpy as np
-from matplotlib.lines import Line2D
-
 from .. import (
     active_contour_loss,
     balanced_cross_entropy_loss,
@@ -50,6 +47,7 @@ def scene() -> tuple[Any, Any, Any]:
         Raw scores. In reading order the coins are: right, shifted, missed, too large, too small,
         right; and there is a seventh where no coin is.
     """
+    import numpy as np
     from scipy import ndimage
 
     from ..demo.scene import coins
@@ -82,6 +80,8 @@ class Panel(NamedTuple):
 
 def pull(panel: Panel) -> Any:
     """Minus the gradient of the loss by the scores, over its largest value."""
+    import numpy as np
+
     _, mask, scores = scene()
     if panel.two_classes:
         both = np.stack([np.zeros_like(scores), scores], axis=1)
@@ -93,6 +93,8 @@ def pull(panel: Panel) -> Any:
 
 def draw_scene(axes: Any) -> None:
     """Draw the photograph, what is true and what is predicted."""
+    from matplotlib.lines import Line2D
+
     photo, mask, scores = scene()
     show_image(axes, photo[0], cmap="gray", vmin=0, vmax=1.15)
     axes.contour(mask[0], [0.5], colors=TRUE, linewidths=1.6)

@@ -5,8 +5,6 @@ from __future__ import annotations
 from functools import reduce
 from typing import Any
 
-import numpy as np
-
 from .. import Counts, confusion, iou, jaccard_score
 from .pulls import scene
 from .style import BLUE, DASHED, FAINT, GREEN, RED, grid
@@ -14,6 +12,8 @@ from .style import BLUE, DASHED, FAINT, GREEN, RED, grid
 
 def draw_streaming(points: int) -> Any:
     """IoU of one photograph in ever smaller tiles: mean of scores, and score of added counts."""
+    import numpy as np
+
     _, mask, scores = scene()
     rows, columns = 128, 128
     mask, scores = mask[:, :rows, :columns], scores[:, :rows, :columns]

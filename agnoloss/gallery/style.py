@@ -8,10 +8,6 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any
 
-from matplotlib import colormaps, rc_context, rcParamsDefault
-from matplotlib.colors import to_hex
-from matplotlib.figure import Figure
-
 INK, FAINT = "#22303c", "#8a97a3"
 # From Okabe and Ito's colours, which the colour-blind tell apart, too.
 BLUE, RED, GREEN, ORANGE, PURPLE = "#0072b2", "#d55e00", "#009e73", "#e69f00", "#b4558f"
@@ -55,6 +51,8 @@ STYLE: dict[str, Any] = {
 @contextmanager
 def styled() -> Iterator[None]:
     """Draw with matplotlib's defaults and `STYLE`, whatever its user has set."""
+    from matplotlib import rc_context, rcParamsDefault
+
     # the backend is no matter of style, and setting it would import pyplot
     defaults = {name: value for name, value in rcParamsDefault.items() if not name.startswith("backend")}
     with rc_context({**defaults, **STYLE}):
@@ -63,6 +61,8 @@ def styled() -> Iterator[None]:
 
 def grid(rows: int, columns: int, height: float, **options: Any) -> tuple[Any, Any]:
     """Make a figure of full width and its axes, always as a 2-D array."""
+    from matplotlib.figure import Figure
+
     figure = Figure(figsize=(WIDTH, height), layout="constrained")
     figure.get_layout_engine().set(w_pad=0.09, h_pad=0.08, wspace=0.02, hspace=0.03)
     return figure, figure.subplots(rows, columns, squeeze=False, **options)
@@ -70,6 +70,9 @@ def grid(rows: int, columns: int, height: float, **options: Any) -> tuple[Any, A
 
 def shades(count: int) -> Sequence[str]:
     """Colours for the values of one option, from dark to light, as the value grows."""
+    from matplotlib import colormaps
+    from matplotlib.colors import to_hex
+
     return [to_hex(colormaps["viridis"](0.85 * i / max(count - 1, 1))) for i in range(count)]
 
 

@@ -1,5 +1,6 @@
 """Which libraries agnoloss imports, and when. Each test asks a new interpreter."""
 
+import re
 import subprocess
 import sys
 import textwrap
@@ -64,6 +65,24 @@ def test_every_public_name_is_there_without_an_array_library():
 
     for name in agnoloss.__all__:
         getattr(agnoloss, name)
+    """
+    assert libraries_tried(script) == set()
+
+
+def test_only_the_modules_of_one_library_import_it():
+    """Demo and gallery import what they draw with as they draw."""
+    of_one = "(torch|keras|backends/(torch|jax|jax_rules|numpy|cupy)).py"
+    files = [path.relative_to(ROOT / "agnoloss") for path in (ROOT / "agnoloss").rglob("*.py")]
+    modules = [file.with_suffix("").parts for file in files if not re.fullmatch(of_one, file.as_posix())]
+    names = [".".join(("agnoloss", *parts)).removesuffix(".__init__") for parts in modules]
+    assert {"agnoloss", "agnoloss.demo.training", "agnoloss.gallery.style", "agnoloss.maps"} <= set(names)
+    script = f"""
+    from importlib import import_module
+
+    for name in {names}:
+        import_module(name)
+    for name in ("matplotlib", "rich", "skimage", "typer"):
+        assert name not in sys.modules
     """
     assert libraries_tried(script) == set()
 
