@@ -192,7 +192,7 @@ class Block:
     @once
     def wide(self) -> Array:
         """Predictions in float32 or wider, once: gradients by two casts would add up in half precision."""
-        return self.backend.upcast(self.predictions)
+        return self.backend.widened(self)
 
     @once
     def scores(self) -> Array:

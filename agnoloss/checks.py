@@ -135,6 +135,8 @@ class Layout:
         S, the shape of an image.
     num_classes : int
         Length of the class axis, 1 in binary mode.
+    last : bool
+        Whether the class axis comes after those of the pixels.
     """
 
     def __init__(self, predictions: tuple[int, ...], targets: tuple[int, ...], mode: str, axis: int) -> None:
@@ -151,6 +153,7 @@ class Layout:
             self.num_classes = shape[self.axis]
             without = shape[: self.axis] + shape[self.axis + 1 :]
         self.dense = _same(targets, shape) or mode == "binary"
+        self.last = self.axis not in (None, 0, 1) and self.axis == len(shape) - 1
         if not (_same(targets, shape) or _same(targets, without)):
             guess = _other_axis(shape, targets, self.axis)
             raise ValueError(
@@ -193,7 +196,7 @@ class Layout:
         if self.axis == 0:
             flat = xp.reshape(array, (self.num_classes, images, pixels))
             return xp.permute_dims(flat, (1, 0, 2))
-        if self.axis == len(self.shape) - 1:
+        if self.last:
             flat = xp.reshape(array, (images, pixels, self.num_classes))
             return xp.permute_dims(flat, (0, 2, 1))
         order = (0, self.axis, *(i for i in range(1, len(self.shape)) if i != self.axis))

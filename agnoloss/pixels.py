@@ -79,7 +79,7 @@ class Pixels:
         self.spatial, self.num_classes = layout.spatial, layout.num_classes
         self.dtype = self.xp.float32 if backend.is_half(predictions) else predictions.dtype
         self.setting = Setting(
-            backend, mode, from_logits, ignored, layout.dense, layout.num_classes, self.dtype
+            backend, mode, from_logits, ignored, layout.dense, layout.num_classes, layout.last, self.dtype
         )
         self._check_kind(targets, owner)
         extremes = self._extremes(targets, owner)

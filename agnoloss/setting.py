@@ -25,6 +25,8 @@ class Setting:
         Whether targets have the shape of predictions; always so in binary mode.
     num_classes : int
         Length of the class axis, 1 in binary mode.
+    channels_last : bool
+        Whether the classes of a pixel lie side by side in memory.
     dtype : dtype
         That sums are computed in.
     class_weights : array, (C,), or None
@@ -39,6 +41,7 @@ class Setting:
     ignored: tuple[int, ...]
     dense: bool
     num_classes: int
+    channels_last: bool
     dtype: Any
     class_weights: Array | None = None
     trust: Array | None = None

@@ -159,6 +159,10 @@ class Backend:
         sums = [xp.sum(xp.where(labels == c, values, 0.0), axis=-1) for c in range(classes)]
         return xp.stack(sums, axis=1)
 
+    def widened(self, block: Any) -> Array:
+        """Predictions of a `Block` in float32 or wider."""
+        return self.upcast(block.predictions)
+
     def normaliser(self, block: Any) -> tuple[Array, Array]:
         """Largest score of each pixel of a `Block` and log of the sum of exp(z - largest), (n, p) each."""
         xp = self.xp

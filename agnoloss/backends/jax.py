@@ -83,6 +83,12 @@ class Jax(Backend):
         """JAX's own."""
         return jax.nn.sigmoid(logits)
 
+    def widened(self, block: Any) -> Array:
+        """Turned around once where channels come last."""
+        scores = super().widened(block)
+        turns = block.setting.closed_form and block.setting.channels_last
+        return _turned(scores, block.labels) if turns else scores
+
     def normaliser(self, block: Any) -> tuple[Array, Array]:
         """Once for each pixel, where XLA would compute it for every class."""
         found: tuple[Array, Array] = _normaliser(block.wide, block.labels)
@@ -164,6 +170,7 @@ def _numpy() -> Backend:
 
 
 # Compiled, since outside jit their branches would be compiled anew at each call: 0.1 s.
+_turned = jax.jit(jax_rules.turned)
 _normaliser = jax.jit(jax_rules.normaliser)
 _label_log_probs = jax.jit(jax_rules.label_log_probs)
 _prob_sums = jax.jit(jax_rules.prob_sums)
