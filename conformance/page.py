@@ -79,7 +79,7 @@ def about(request: Request, results: Iterable[Result], seconds: float, unfit: It
     found = {result.library for result in results}
     names = [*request.libraries, *(n for n in LIBRARIES if n in found and n not in request.libraries)]
     libraries = [LIBRARIES[name] for name in names]
-    columns = tuple(_column(library, request.device) for library in libraries)
+    columns = tuple(_column(library, request) for library in libraries)
     system = f"Python {platform.python_version()} on {platform.system()} {platform.machine()}"
     command = ["python", "-m", __package__, "--backend", ",".join(request.libraries)]
     command += ["--dtype", ",".join(request.dtypes)] if request.every_dtype else []
@@ -92,9 +92,9 @@ def about(request: Request, results: Iterable[Result], seconds: float, unfit: It
     return About(columns, request.dtypes, words, made, seconds, system, request.every_dtype, tuple(unfit))
 
 
-def _column(library: Library, device: str) -> Column:
-    stayed = ", on the host, having no other device" if device and not library.devices else ""
-    return Column(library.name, library.title, library.version() + stayed, library.refuses)
+def _column(library: Library, request: Request) -> Column:
+    stayed = ", on the host, having no other device" if request.device and not library.devices else ""
+    return Column(library.name, library.title, f"{library.version()}{stayed}", request.left_out(library))
 
 
 def write(folder: Path, results: Sequence[Result], run: About) -> Path:

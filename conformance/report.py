@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from .agreement import Result
-from .libraries import LIBRARIES, Library
+from .libraries import LIBRARIES
 from .run import Request
 
 LISTED = 20
@@ -77,16 +77,17 @@ def table(results: Sequence[Result], request: Request) -> Table:
     return grid
 
 
-def versions(libraries: Sequence[Library], results: Sequence[Result], device: str) -> Text:
+def versions(results: Sequence[Result], request: Request) -> Text:
     """What the run used, what was left out on purpose, and what was known to fail."""
+    libraries = [LIBRARIES[name] for name in request.libraries]
     lines = ["; ".join(library.version() for library in libraries)]
     lines += [
         f"{library.title} leaves out {what}: {why}"
         for library in libraries
-        for what, why in library.refuses.items()
+        for what, why in request.left_out(library).items()
     ]
     hosts = ", ".join(library.title for library in libraries if not library.devices)
-    if device and hosts:
+    if request.device and hosts:
         lines.append(f"{hosts}: on the host, having no other device")
     known = Counter((r.library, r.expected) for r in results if r.expected)
     lines += [
@@ -132,7 +133,7 @@ def show(
         Expected failures that nothing in the run fits, see `run.unfit`.
     """
     console.print(table(results, request))
-    console.print(versions([LIBRARIES[name] for name in request.libraries], results, request.device))
+    console.print(versions(results, request))
     for complaint in unfit:
         console.print(complaint, style="bold red", soft_wrap=True, markup=False, highlight=False)
     wrong = disagreements(results)

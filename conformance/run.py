@@ -18,6 +18,7 @@ from .cases import Case, cases_of
 from .expected import judged, needless
 from .floats import IN_TURN
 from .libraries import LIBRARIES
+from .library import Library
 from .registry import Entry, matching
 from .truths import Truths
 
@@ -56,6 +57,11 @@ class Request:
     def whole(self) -> bool:
         """Whether nothing is left out: every case of every loss in each dtype, or in its turn."""
         return self.losses == "*" and not self.case and set(self.dtypes) >= set(IN_TURN)
+
+    def left_out(self, library: Library) -> dict[str, str]:
+        """What a library is not asked, of what it would have been, and why."""
+        asked = {*self.dtypes, *(entry.name for entry in matching(self.losses))}
+        return {what: why for what, why in library.refuses.items() if what in asked}
 
     def place(self) -> None:
         """Have the libraries compute where they should.
