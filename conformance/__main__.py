@@ -85,11 +85,15 @@ def compare(
     """
     if context.invoked_subcommand is not None:
         return
-    if ":" in loss:
-        return _check(Console(), loss, backend)
+    others = {"dtype": dtype, "blocks": blocks, "case": case, "report": report}
     try:
         names = backend or ",".join(name for name in COMPARED if LIBRARIES[name].installed)
         libraries = tuple(library.name for library in requested(names))
+        if ":" in loss:
+            for name in (name for name, value in others.items() if value):
+                raise ValueError(f"--{name} is for this package's losses; {loss} is checked in all ways.")
+            _place(Request("*", libraries, (), device=device))
+            return _check(Console(), loss, names)
         LIBRARIES["mparray"].load()  # the oracle
         matching(loss)
         dtypes = tuple(dict.fromkeys(word.strip() for word in dtype.split(","))) if dtype else IN_TURN
@@ -157,8 +161,6 @@ def _check(console: Console, path: str, backend: str) -> None:
     """Check a loss that is not in the registry against the laws about any loss."""
     try:
         checked = check_named(path, backend)
-    except (ValueError, MissingLibrary) as error:
-        raise typer.BadParameter(str(error)) from error
     except AssertionError as error:
         console.print(str(error), style="red", soft_wrap=True, markup=False, highlight=False)
         raise typer.Exit(1) from None

@@ -193,3 +193,6 @@ def test_from_the_shell():
         outcome = run("--loss", unknown, "--backend", "numpy")
         assert outcome.exit_code == 2
         assert "package.module:function" in outcome.output
+    refused = run("--loss", names["right"], "--backend", "numpy", "--dtype", "float32")
+    assert refused.exit_code == 2
+    assert "--dtype is for this package's losses" in refused.output

@@ -94,6 +94,23 @@ def test_what_refuses_bfloat16_says_why():
     assert "array-api-strict leaves out bfloat16: the standard has no half precision" in outcome.output
 
 
+def test_what_nobody_asked_for_is_not_said_to_be_left_out():
+    outcome = run("--backend", "strict", "--dtype", "float32")
+    assert outcome.exit_code == 0, outcome.output
+    assert "leaves out" not in outcome.output
+
+
+def test_a_loss_of_somebody_elses_is_checked_where_asked(placed):
+    device = "cuda:0" if placed.name == "cupy" else "cpu"
+    words = ["--loss", "conformance.test_check_loss:right", "--backend", placed.name, "--device", device]
+    outcome = CliRunner().invoke(command_line.app, words, env={"COLUMNS": "200"})
+    assert outcome.exit_code == 0, outcome.output
+    assert placed.chosen == device
+    outcome = CliRunner().invoke(command_line.app, [*words[:-1], "abacus"], env={"COLUMNS": "200"})
+    assert outcome.exit_code == 2
+    assert "finds no device 'abacus'" in outcome.output
+
+
 def test_bfloat16_needs_ml_dtypes(monkeypatch):
     monkeypatch.setitem(sys.modules, "ml_dtypes", None)
     numpy_dtype.cache_clear()
