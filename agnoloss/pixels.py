@@ -82,7 +82,7 @@ class Pixels:
             backend, mode, from_logits, ignored, layout.dense, layout.num_classes, layout.last, self.dtype
         )
         self._check_kind(targets, owner)
-        extremes = self._extremes(targets, owner)
+        extremes = owner.extremes(targets, ignored)
         targets = backend.adopt(targets, owner, "targets")
         self.predictions = layout.flatten(self.xp, predictions)
         if layout.dense:
@@ -306,17 +306,6 @@ class Pixels:
             )
         return self.xp.reshape(weights, self._shape())
 
-    @property
-    def _range(self) -> tuple[int, int]:
-        """Smallest and largest target that has a meaning."""
-        return 0, 1 if self.setting.dense or self.mode == "binary" else self.num_classes - 1
-
-    def _extremes(self, targets: Array, owner: Backend) -> tuple[float, float] | None:
-        """Smallest and largest target, without those to ignore unless they are in range."""
-        low, high = self._range
-        ignored = tuple(label for label in self.setting.ignored if not low <= label <= high)
-        return owner.extremes(targets, ignored)
-
     def _checked_values(self, extremes: tuple[float, float] | None) -> Array | None:
         """Look for targets and probabilities out of range where that costs nothing.
 
@@ -327,7 +316,7 @@ class Pixels:
             is out of range. None where they were looked at and are in order.
         """
         xp, backend = self.xp, self.backend
-        low, high = self._range
+        low, high = 0, 1 if self.setting.dense or self.mode == "binary" else self.num_classes - 1
         if not self.setting.from_logits:
             self._check_probabilities()
         if extremes is not None:
