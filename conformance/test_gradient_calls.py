@@ -81,7 +81,8 @@ def test_argnums(backend):
     assert [tuple(x.shape) for x in several] == [(), Z.shape, WEIGHTS.shape]
     for gradient, position in zip(several, (3, 0, 1), strict=True):
         near(backend.numpy(gradient), by_differences(position))
-    np.testing.assert_array_equal(backend.numpy(value), backend.numpy(loss(*arrays)))
+    # weights with a gradient are not summed over in blocks, those without one are: another order
+    np.testing.assert_allclose(backend.numpy(value), backend.numpy(loss(*arrays)), rtol=1e-15)
 
 
 def test_soft_targets_and_class_weights_have_gradients(backend):

@@ -9,6 +9,7 @@ import pytest
 from typer.testing import CliRunner
 
 from . import __main__ as command_line
+from .libraries import LIBRARIES
 from .page import about, as_html, as_json, duration, headline, percent, ulp, write
 from .page_sample import COLUMNS, sample
 from .registry import ENTRIES
@@ -170,6 +171,8 @@ def test_the_command_repeats_the_run(every):
     request = Request("dice*", ("numpy", "strict"), ("float64",), "soft", every_dtype=every)
     dtype = " --dtype float64" if every else ""  # else the dtypes take turns
     said = f"python -m conformance --backend numpy,strict{dtype} --loss 'dice*' --case soft"
+    for name in request.libraries:
+        LIBRARIES[name].load()
     run = about(request, [], 1.0)
     assert run.command == said
     assert ("in one of the dtypes" in as_html([], run)) is not every
