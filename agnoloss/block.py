@@ -119,12 +119,6 @@ class Block:
             return loss, None
         return loss * weights, self.xp.broadcast_to(weights, loss.shape)
 
-    def amounts(self, mask: Array) -> Array:
-        """Weights (n, C, p) where a mask holds, 0 elsewhere; integers where pixels have none."""
-        if self.pixel_weights is None:
-            return self.xp.astype(mask, self.xp.int32)
-        return self.xp.where(mask, self.class_axis(self.weights), 0.0)
-
     # --- targets ----------------------------------------------------------------------------
 
     @once

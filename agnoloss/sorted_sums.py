@@ -11,7 +11,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from .backends.base import Array
+from .backends.base import Array, Backend
 from .block import Block
 from .passes import Passes
 from .pixels import Pixels
@@ -79,12 +79,11 @@ class SortedSums(Passes):
         """Leave errors and sides of a block."""
         images, places = where
         block, xp = self.block(where), self.xp
-        errors, side = self.errors(block), FALSE - xp.astype(block.is_class, xp.int8)
+        errors = self.errors(block)
         if block.valid is not None:
-            valid = block.class_axis(block.valid)
-            errors, side = xp.where(valid, errors, 0.0), xp.where(valid, side, 0)
+            errors = xp.where(block.class_axis(block.valid), errors, 0.0)
         self._weights[images, :, places] = errors
-        sides[images, :, places] = side
+        sides[images, :, places] = sides_of(block)
 
     def _sort(self, row: tuple[slice, int], sides: Array) -> tuple[float, float]:
         """The sum of a row and its weight in the targets; leave the weights of its errors."""
@@ -95,20 +94,17 @@ class SortedSums(Passes):
         if pixels.pixel_weights is not None:
             weight = xp.reshape(xp.astype(pixels.pixel_weights[images, :], pixels.dtype), (-1,))
 
-        def amounts(mask: Array, at: Any) -> Array:
-            return xp.astype(mask, xp.int32) if weight is None else xp.where(mask, weight[at], 0.0)
-
         def total(values: Array) -> float:
             return float(xp.sum(values, dtype=xp.int64 if weight is None else xp.float64))
 
-        true = total(amounts(side == TRUE, slice(None)))
+        true = total(amounts(xp, side, weight)[0])
         if not self.matters(c, true):
             place[...] = 0.0
             return 0.0, true
         weights = xp.zeros_like(errors)
         loss, intersection, union = 0.0, true, true
         for at, falling, its_side in pixels.backend.by_falling(errors, side):
-            foreground, background = amounts(its_side == TRUE, at), amounts(its_side == FALSE, at)
+            foreground, background = amounts(xp, its_side, None if weight is None else weight[at])
             part = self.weigh(pixels.backend, pixels.dtype, foreground, background, intersection, union)
             weights[at] = part
             loss += float(xp.sum(falling * part))
@@ -131,25 +127,44 @@ def composed(
     xp, block = pixels.xp, pixels.whole
     errors = errors_of(block)
     images, classes, count = errors.shape
-    true = block.is_class
-    false = ~true
-    if block.valid is not None:  # an ignored pixel sorts last and adds to neither side
-        valid = block.class_axis(block.valid)
-        errors = xp.where(valid, errors, 0.0)
-        true, false = true & valid, false & valid
+    if block.valid is not None:  # an ignored pixel sorts last
+        errors = xp.where(block.class_axis(block.valid), errors, 0.0)
+    payload = [sides_of(block)]
+    if pixels.pixel_weights is not None:
+        payload.append(xp.broadcast_to(block.class_axis(block.weights), errors.shape))
 
     def rows(values: Array) -> Array:
         if per_image:
             return xp.reshape(values, (images * classes, count))
         return xp.reshape(xp.permute_dims(values, (1, 0, 2)), (classes, images * count))
 
-    foreground, background = (rows(block.amounts(side)) for side in (true, false))
-    total = xp.sum(foreground, axis=-1, keepdims=True)
-    errors = rows(errors)
+    errors, payload = rows(errors), [rows(part) for part in payload]
+    total = xp.sum(amounts(xp, *payload)[0], axis=-1, keepdims=True)
     weights = pixels.backend.in_descending_order(
-        errors, (foreground, background), partial(weigh, intersection=total, union=total)
+        errors, tuple(payload), partial(_weights, weigh=weigh, intersection=total, union=total)
     )
     weights = xp.where(errors == 0, 0.0, weights)
     shape = (images, classes) if per_image else (classes,)
     sums = xp.reshape(xp.sum(errors * weights, axis=-1), shape)
     return sums, xp.astype(xp.reshape(total, shape), pixels.dtype)
+
+
+def _weights(
+    backend: Backend, dtype: Any, *sorted_payload: Array, weigh: Any, intersection: Array, union: Array
+) -> Array:
+    foreground, background = amounts(backend.xp, *sorted_payload)
+    return weigh(backend, dtype, foreground, background, intersection, union)
+
+
+def sides_of(block: Block) -> Array:
+    """Side of each pixel and class, (n, C, p)."""
+    side = FALSE - block.xp.astype(block.is_class, block.xp.int8)
+    return side if block.valid is None else block.xp.where(block.class_axis(block.valid), side, 0)
+
+
+def amounts(xp: Any, side: Array, weight: Array | None = None) -> tuple[Array, Array]:
+    """Weight of each pixel on the side of the class and on the other; integers where all are 1."""
+    true, false = side == TRUE, side == FALSE
+    if weight is None:
+        return xp.astype(true, xp.int32), xp.astype(false, xp.int32)
+    return xp.where(true, weight, 0.0), xp.where(false, weight, 0.0)

@@ -142,8 +142,11 @@ class Torch(Backend):
         return sums.split(self.xp, vector)
 
     def cumulative_sum(self, values: Array) -> Array:
-        """torch's own: dynamo warns about the wrapper's look for a namespace."""
-        return torch.cumsum(values, dim=-1)
+        """torch's own: dynamo warns about the wrapper's look for a namespace.
+
+        Counts stay in 32 bits: in 64 they are the largest arrays of a compiled Lovász loss.
+        """
+        return torch.cumsum(values, dim=-1, dtype=torch.int32 if values.dtype is torch.int32 else None)
 
     def in_descending_order(self, errors: Any, payload: Any, function: Any) -> Any:
         """Put back by ``scatter``, not by a second sort."""
