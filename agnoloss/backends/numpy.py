@@ -155,11 +155,13 @@ class NumPy(Backend):
             if of_log_prob is not None:
                 slope += of_log_prob
             slope *= inverse
-            factor = np.empty_like(slope)
-            for c in range(exponentials.shape[1]):  # as fast as all at once, in less memory
-                np.multiply(scale, of_sums[:, c, None], out=factor)
-                factor -= slope
-                exponentials[:, c] *= factor
+            # All classes at once take more memory, one by one more of the threads' time.
+            for c in range(0, exponentials.shape[1], _TOGETHER):
+                part = exponentials[:, c : c + _TOGETHER]
+                factor = _scratch(part.shape, part.dtype, 0)
+                np.multiply(of_sums[:, c : c + _TOGETHER, None], scale[:, None], out=factor)
+                factor -= slope[:, None]
+                part *= factor
         if of_log_prob is not None:
             steps = [step // exponentials.itemsize for step in exponentials.strides]
             memory = as_strided(exponentials, (_extent(exponentials.shape, steps),), (exponentials.itemsize,))
@@ -232,6 +234,10 @@ class NumPy(Backend):
 _SAFE_SUMS = (1e-6, 1e8)
 
 _local = threading.local()
+
+
+_TOGETHER = 10
+"""Classes whose gradient is computed in one operation."""
 
 
 def _scratch(shape: tuple[int, ...], dtype: Any, which: int) -> Array:
