@@ -102,10 +102,12 @@ class NumPy(Backend):
         return values.sum(axis=2) if weights is None else np.einsum("ncp,np->nc", values, weights)
 
     def masked(self, values: Array, valid: Array) -> Array:
-        """By a copy with holes: ``where`` takes 4 times as long."""
-        kept = np.zeros(np.broadcast_shapes(values.shape, valid.shape), values.dtype)
-        np.copyto(kept, values, where=valid)
-        return kept
+        """By a bitwise and with -1 or 0: ``where`` takes 2 to 5 times as long."""
+        size = values.dtype.itemsize
+        if size > 8:  # long doubles
+            return super().masked(values, valid)
+        bits = values.view(f"i{size}") & -valid.astype(f"i{size}")
+        return bits.view(values.dtype)
 
     def per_label(self, table: Array, labels: Array) -> Array:
         """By one ``take``: 5 times faster than take_along_axis."""
