@@ -59,7 +59,7 @@ def _ratios(axes, found, device):
     axes.set_xlabel("time of the fastest peer / time of agnoloss, forward + backward (bars: quartiles)")
     axes.grid(axis="x", which="both", alpha=0.3)
     if shown:
-        axes.legend(loc="best")
+        axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=4, frameon=False)
 
 
 def _growth(axes, found, device):
