@@ -8,6 +8,7 @@ from .measure import prepare, run_of
 from .workloads import inputs
 
 FEW_SCORES = 110_000
+"""More than `agnoloss.passes.SMALLEST_ELEMENTS`."""
 
 
 def probe(contest, name, device):

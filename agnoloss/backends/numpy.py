@@ -235,11 +235,10 @@ class NumPy(Backend):
 # digit near 1e-6, as the scores themselves.
 _SAFE_SUMS = (1e-6, 1e8)
 
-_local = threading.local()
-
-
 _TOGETHER = 10
 """Classes whose gradient is computed in one operation."""
+
+_local = threading.local()
 
 
 def _scratch(shape: tuple[int, ...], dtype: Any, which: int) -> Array:
