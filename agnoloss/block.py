@@ -71,7 +71,7 @@ class Block:
     def weights(self) -> Array | None:
         """Weight of each pixel or element, exactly 0 where it does not count; None if all are 1."""
         if self.pixel_weights is None:
-            return None if self.valid is None else self.xp.astype(self.valid, self.dtype)
+            return None if self.valid is None else self.backend.ones_where(self.valid, self.dtype)
         weights = self._per_element(self.xp.astype(self.pixel_weights, self.dtype))
         return self.backend.masked(weights, self.valid)
 
@@ -146,11 +146,7 @@ class Block:
         """Class of each pixel (n, p), in range everywhere; None where targets are dense."""
         if self.setting.dense:
             return None
-        labels = self.counted_targets(fill=0)
-        if self.setting.trust is not None:
-            inside = (labels >= 0) & (labels < self.num_classes)
-            labels = self.xp.where(inside, labels, self.xp.zeros_like(labels))
-        return labels
+        return self.backend.in_range(self._raw_targets, self.num_classes)
 
     @once
     def targets(self) -> Array:

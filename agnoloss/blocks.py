@@ -14,7 +14,7 @@ from .block import Block
 from .once import once
 from .passes import Passes, Where
 from .pixels import Pixels
-from .taped_block import Probe
+from .taped_block import Probe, alike, flat
 
 Statistic = Callable[[Block], Any]
 
@@ -52,15 +52,14 @@ class Blocks(Passes):
 
         Its slope is the gradient up to a factor for each image: no pixel needs the sums of others.
         """
-        results = self._on_tape(self.taped(probe, *self.leaves))
-        tracked = [i for i, result in enumerate(flat(results)) if self.tape.any_tracked(result)]
-        return tracked[0] if len(tracked) == 1 and flat(results)[tracked[0]].ndim == 1 else None
+        recording = self.record(probe, self.leaves)
+        tracked = [i for i, depends in enumerate(recording.depends()) if depends]
+        return tracked[0] if len(tracked) == 1 and flat(recording.results)[tracked[0]].ndim == 1 else None
 
     @once
-    def taped_statistics(self) -> tuple[Statistic, ...]:
-        """Statistics with their arrays on the tape."""
-        found: tuple[Statistic, ...] = self.tape.box(self.statistics)
-        return found
+    def record(self) -> Any:
+        """The statistics, to be differentiated."""
+        return self.pixels.backend.recorder(self.pixels, self.statistics)
 
     def composed(self, pixels: Pixels) -> list[Array]:
         """The same of all pixels at once, from operations that can be differentiated twice."""
@@ -93,12 +92,13 @@ class Blocks(Passes):
 
     def values_and_slope(self, block: Block) -> tuple[list[Any], Array]:
         """What statistics return, and the derivative of the only result that has one by the only leaf."""
-        taped = self.taped(block, *self.leaves)
-        results = self._on_tape(taped)
-        assert self.only is not None
-        only = flat(results)[self.only]
-        (slope,) = taped.gradients([only], [self.xp.ones_like(only.value)])
-        return self.tape.plain(results), slope
+        recording = self.record(block, self.leaves)
+        ones = [
+            self.xp.ones_like(result) if i == self.only else None
+            for i, result in enumerate(flat(recording.results))
+        ]
+        (slope,) = recording.gradients(ones)
+        return recording.results, slope
 
     def added(self, by_part: list[list[Any]], parts: list[Where]) -> Array:
         """Add up what statistics returned for each part of the pixels."""
@@ -125,11 +125,8 @@ class Blocks(Passes):
                 stop = start + math.prod(shape)
                 parts.append(xp.reshape(vector[start:stop], shape))
                 start = stop
-            results.append(type(result)(*parts) if hasattr(result, "_fields") else tuple(parts))
+            results.append(alike(result, parts))
         return results
-
-    def _on_tape(self, taped: Block) -> list[Any]:
-        return [statistic(taped) for statistic in self.taped_statistics]
 
     def _forward(self, where: Where) -> list[Any]:
         block: Block = self.block(where)
@@ -145,9 +142,8 @@ class Blocks(Passes):
         if self.only is not None:
             place *= cotangents[self.only][images, None, None]
             return
-        taped = self.taped(self.block(where), *self.leaves)
-        results = flat(self._on_tape(taped))
-        (place[...],) = taped.gradients(results, [g[images, ...] for g in cotangents])
+        recording = self.record(self.block(where), self.leaves)
+        (place[...],) = recording.gradients([g[images, ...] for g in cotangents])
 
 
 def blocks_of(pixels: Pixels, statistics: tuple[Statistic, ...], gradient: bool) -> Blocks:
@@ -168,8 +164,3 @@ def blocks_of(pixels: Pixels, statistics: tuple[Statistic, ...], gradient: bool)
     if "scores" in probe.asked:
         return Blocks(pixels, statistics, probe, gradient)
     return ClosedBlocks(pixels, statistics, probe, probe.asked, gradient)
-
-
-def flat(results: list[Any]) -> list[Array]:
-    """Every array that statistics returned."""
-    return [part for result in results for part in result]

@@ -12,12 +12,9 @@ from typing import Any
 from . import passes
 from .backends.base import Array
 from .block import Block
-from .blocks import Blocks, Statistic, flat
+from .blocks import Blocks, Statistic
 from .passes import Where
 from .pixels import Pixels
-
-PANEL_PIXELS = 2**15
-"""Pixels of a panel, at most: a dozen arrays of them stay in cache, with fewer Python takes longer."""
 
 
 class ClosedBlocks(Blocks):
@@ -48,20 +45,19 @@ class ClosedBlocks(Blocks):
         self.arrays = 1 if gradient else 2  # of exponentials, in the gradient's place or in scratch
         super().__init__(pixels, statistics, probe, gradient)
         images, _, places = self.shape
-        share = -(-images * places // (2 * passes.THREADS))
-        panel = max(min(share, PANEL_PIXELS), self.step)
+        share = -(-images * places // (2 * passes.THREADS if pixels.backend.threads else 1))
+        panel = max(min(share, pixels.backend.panel_pixels), self.step if pixels.backend.threads else 1)
         self._panels = self.cut((slice(0, images), slice(0, places)), panel)
-        self._parts = [self.cut(panel, self.step) for panel in self._panels]
 
     def vector(self) -> Array:
         """Every statistic of every image, summed over the pixels, in one array."""
         images, classes, places = self.shape
         self.place = self.empty(images, classes, places) if self.keeps else None
         # of every pixel: log-probability of its label, later the gradient of that; sum of exponentials
-        self._log_probs = self.empty(images, places)
-        self._totals: Array = self.empty(images, places) if self.keeps else None
-        self._class_sums: dict[str, Array] = {}
-        return self.added(self.gathered(self._parts, self._look, self._evaluate), self._panels)
+        self._log_probs: list[Array] = [None] * len(self._panels)
+        self._totals: list[Array] = [None] * len(self._panels)
+        self._class_sums: list[Array] = [None] * len(self._panels)
+        return self.added(self.gathered(len(self._panels), self._look, self._evaluate), self._panels)
 
     @property
     def prepares(self) -> bool:
@@ -72,36 +68,37 @@ class ClosedBlocks(Blocks):
         """Turn exponentials into the gradient."""
         if self.only is not None:
             of_result = cotangents[self.only]
-            self.each(lambda part: self._write(part, of_result), [p for parts in self._parts for p in parts])
+            self.each(lambda i: self._write(i, of_result), range(len(self._panels)))
         else:
-            self.scattered(self._parts, lambda i: self._differentiate(i, cotangents), self._write_with_sums)
+            self.scattered(
+                len(self._panels), lambda i: self._differentiate(i, cotangents), self._write_with_sums
+            )
 
-    def _look(self, part: Where) -> None:
-        """Leave what belongs to a part: exponentials, totals, log-probabilities, class sums."""
-        images, places = part
-        block: Block = self.block(part)
-        backend = block.backend
+    def _pieces(self, panel: Where) -> list[Where]:
+        """A panel cut into pieces that fit the cache."""
+        images, places = panel
+        return self.cut(
+            (slice(0, images.stop - images.start), slice(0, places.stop - places.start)), self.step
+        )
+
+    def _look(self, i: int) -> None:
+        """Leave what belongs to a panel: exponentials, totals, log-probabilities, class sums."""
+        images, places = panel = self._panels[i]
+        block: Block = self.block(panel)
         place = None if self.place is None else self.place[images, :, places]
-        exponentials, totals, top = backend.exponentials(block.predictions, lambda: block.valid, place)
-        own = backend.upcast(backend.gather(block.predictions, block.labels))
-        self._log_probs[part] = (own if top is None else own - top) - self.xp.log(totals)
-        if self._totals is not None:
-            self._totals[part] = totals
-        if "prob_sums" in self.leaves:
-            weights = 1.0 if block.weights is None else block.weights
-            self._class_sums[str(part)] = backend.weighted_sums(exponentials, weights / totals)
+        found, totals, sums = block.backend.look(
+            block, self._pieces(panel), place, "prob_sums" in self.leaves
+        )
+        self._log_probs[i] = found
+        self._totals[i] = totals if self.keeps else None
+        self._class_sums[i] = sums
 
     def _panel(self, i: int) -> Block:
         """A block that knows what `_look` found."""
-        panel = images, _ = self._panels[i]
-        block: Block = self.block(panel)
-        found = self._log_probs[panel]
-        block.target_log_probs = found if block.valid is None else block.backend.masked(found, block.valid)
-        if "prob_sums" in self.leaves:
-            block.prob_sums = self.empty(images.stop - images.start, self.shape[1])
-            block.prob_sums[...] = 0.0
-            for part in self._parts[i]:
-                block.prob_sums[_rows(part, panel), ...] += self._class_sums[str(part)]
+        block: Block = self.block(self._panels[i])
+        block.target_log_probs = self._log_probs[i]
+        if self._class_sums[i] is not None:
+            block.prob_sums = self._class_sums[i]
         return block
 
     def _evaluate(self, i: int) -> list[Any]:
@@ -109,44 +106,28 @@ class ClosedBlocks(Blocks):
         block = self._panel(i)
         if self.only is None:
             return [statistic(block) for statistic in self.statistics]
-        results, self._log_probs[self._panels[i]] = self.values_and_slope(block)
+        results, self._log_probs[i] = self.values_and_slope(block)
         return results
 
-    def _differentiate(self, i: int, cotangents: list[Array]) -> tuple[Where, Array | None]:
+    def _differentiate(self, i: int, cotangents: list[Array]) -> Array | None:
         """Leave the gradient of a panel's log-probabilities; return that of its class sums."""
-        panel = self._panels[i]
-        taped = self.taped(self._panel(i), *self.leaves)
-        results = flat(self._on_tape(taped))
-        found = taped.gradients(results, [g[panel[0], ...] for g in cotangents])
+        images, _ = self._panels[i]
+        recording = self.record(self._panel(i), self.leaves)
+        found = recording.gradients([g[images, ...] for g in cotangents])
         by_name = dict(zip(self.leaves, found, strict=True))
-        if "target_log_probs" in by_name:
-            self._log_probs[panel] = by_name["target_log_probs"]
-        return panel, by_name.get("prob_sums")
+        self._log_probs[i] = by_name.get("target_log_probs")
+        return by_name.get("prob_sums")
 
-    def _write_with_sums(self, part: Where, found: tuple[Where, Array | None]) -> None:
-        panel, of_sums = found
-        self._write(part, None, None if of_sums is None else of_sums[_rows(part, panel), :])
+    def _write_with_sums(self, i: int, of_sums: Array | None) -> None:
+        self._write(i, None, of_sums)
 
-    def _write(self, part: Where, factor: Array | None, of_sums: Array | None = None) -> None:
-        """Turn the exponentials of a part into its gradient."""
-        images, places = part
-        block, place = self.block(part), self.place[images, :, places]
-        of_log_probs = self._log_probs[part] if "target_log_probs" in self.leaves else None
+    def _write(self, i: int, factor: Array | None, of_sums: Array | None = None) -> None:
+        """Turn the exponentials of a panel into its gradient."""
+        images, places = panel = self._panels[i]
+        block, place = self.block(panel), self.place[images, :, places]
+        of_log_probs = self._log_probs[i]
         if factor is not None:
             of_log_probs = of_log_probs * factor[images, None]
-        gradient = block.backend.softmax_gradient(
-            place,
-            self._totals[part],
-            block.labels,
-            None if of_sums is None else block.weights,
-            of_log_probs,
-            of_sums,
+        block.backend.softmax_gradient(
+            block, self._pieces(panel), place, self._totals[i], of_log_probs, of_sums
         )
-        if gradient is not place:
-            place[...] = gradient
-
-
-def _rows(part: Where, panel: Where) -> slice:
-    """Which of a panel's images a part of it has."""
-    first = panel[0].start
-    return slice(part[0].start - first, part[0].stop - first)

@@ -11,22 +11,14 @@ import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from queue import SimpleQueue
-from threading import Lock
 from typing import Any
 
 from .backends.base import Array
 from .block import Block
-from .once import once
 from .pixels import Pixels
-from .setting import Setting
-from .tape import Tape
-from .taped_block import TapedBlock
 
 Where = tuple[slice, slice]
 """Some images and some of their pixels."""
-
-Groups = Sequence[Sequence[Where]]
-"""Parts of the pixels that belong together."""
 
 SMALLEST_ELEMENTS = 100_000
 """With fewer scores than this the fixed cost of blocks, 0.2 ms, is more than they save."""
@@ -94,19 +86,6 @@ class Passes:
             None if weights is None else weights[images, places],
         )
 
-    @once
-    def tape(self) -> Tape:
-        """The tape of every block: what is noted hangs on the results alone."""
-        return Tape(self.pixels.backend)
-
-    @once
-    def _taped_setting(self) -> Setting:
-        return self.pixels.on(self.tape.backend, self.tape.box).setting
-
-    def taped(self, block: Block, *leaves: str) -> TapedBlock:
-        """The block on the tape, to be differentiated by some of its properties."""
-        return TapedBlock(self.tape, self._taped_setting, block, leaves)
-
     def each(self, work: Callable[[Any], Any], parts: Sequence[Any]) -> list[Any]:
         """Do the work for each part, in threads if there are several; results in order."""
         results: list[Any] = [None] * len(parts)
@@ -122,60 +101,47 @@ class Passes:
             helper.result()
         return results
 
-    def gathered(
-        self, groups: Groups, heavy: Callable[[Where], None], light: Callable[[int], Any]
-    ) -> list[Any]:
-        """Heavy work for each part in threads, then light work for each group here; its results.
+    def gathered(self, count: int, heavy: Callable[[int], None], light: Callable[[int], Any]) -> list[Any]:
+        """Heavy work for each part in threads, then light work for it here; its results.
 
         Light work is many small operations. In several threads at once they would wait for each
         other's turn at the interpreter longer than they take.
         """
-        results: list[Any] = [None] * len(groups)
-        pending, ready = [len(parts) for parts in groups], SimpleQueue[Any]()
-        left = iter([(i, part) for i, parts in enumerate(groups) for part in parts])
-        lock = Lock()
-
-        def take(i: int, part: Where) -> None:
-            heavy(part)
-            with lock:
-                pending[i] -= 1
-                if not pending[i]:
-                    ready.put(i)
+        results: list[Any] = [None] * count
+        left, ready = iter(range(count)), SimpleQueue[Any]()  # next() of it is one step of the interpreter
 
         def take_parts() -> None:
             try:
-                for i, part in left:
-                    take(i, part)
+                for i in left:
+                    heavy(i)
+                    ready.put(i)
             except BaseException as error:
                 ready.put(error)
                 raise
 
-        self._start(take_parts, len(pending))
-        for _ in groups:
-            while ready.empty() and (item := next(left, None)) is not None:
-                take(*item)
+        self._start(take_parts, count)
+        for _ in range(count):
+            if ready.empty() and (i := next(left, None)) is not None:
+                heavy(i)
+                ready.put(i)
             found = ready.get()
             if isinstance(found, BaseException):
                 raise found
             results[found] = light(found)
         return results
 
-    def scattered(
-        self, groups: Groups, light: Callable[[int], Any], heavy: Callable[[Where, Any], None]
-    ) -> None:
-        """Light work for each group here, then heavy work with its result for each part in threads."""
+    def scattered(self, count: int, light: Callable[[int], Any], heavy: Callable[[int, Any], None]) -> None:
+        """Light work for each part here, then heavy work with its result in threads."""
         queue = SimpleQueue[Any]()
 
         def take_parts() -> None:
             while (item := queue.get()) is not None:
                 heavy(*item)
 
-        helpers = self._start(take_parts, len(groups))
+        helpers = self._start(take_parts, count)
         try:
-            for i, parts in enumerate(groups):
-                found = light(i)
-                for part in parts:
-                    queue.put((part, found))
+            for i in range(count):
+                queue.put((i, light(i)))
         finally:
             for _ in range(len(helpers) + 1):
                 queue.put(None)

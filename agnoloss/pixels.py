@@ -82,7 +82,8 @@ class Pixels:
             backend, mode, from_logits, ignored, layout.dense, layout.num_classes, layout.last, self.dtype
         )
         self._check_kind(targets, owner)
-        extremes = owner.extremes(targets, ignored)
+        fits = owner.within(targets, 0, self._highest, ignored)
+        extremes = None if fits is None else (0, 0) if fits else owner.extremes(targets, ignored)
         targets = backend.adopt(targets, owner, "targets")
         self.predictions = layout.flatten(self.xp, predictions)
         if layout.dense:
@@ -268,6 +269,11 @@ class Pixels:
         """Python numbers as an array of the dtype and on the device that sums have."""
         return self.backend.constant(values, self.dtype, self.predictions)
 
+    @property
+    def _highest(self) -> int:
+        """Largest target there can be."""
+        return 1 if self.setting.dense or self.mode == "binary" else self.num_classes - 1
+
     def _shape(self) -> tuple[int, int]:
         """(N, P)."""
         return self.predictions.shape[0], self.predictions.shape[2]
@@ -316,7 +322,7 @@ class Pixels:
             is out of range. None where they were looked at and are in order.
         """
         xp, backend = self.xp, self.backend
-        low, high = 0, 1 if self.setting.dense or self.mode == "binary" else self.num_classes - 1
+        low, high = 0, self._highest
         if not self.setting.from_logits:
             self._check_probabilities()
         if extremes is not None:

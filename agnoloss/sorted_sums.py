@@ -13,6 +13,7 @@ from typing import Any
 
 from .backends.base import Array, Backend
 from .block import Block
+from .once import once
 from .passes import Passes
 from .pixels import Pixels
 
@@ -44,6 +45,11 @@ class SortedSums(Passes):
         self._weights: Array = None  # of the errors, until the gradient takes their place
         images, classes, _ = self.shape
         self.rows = (images, classes) if per_image else (classes,)
+
+    @once
+    def _record(self) -> Any:
+        """The errors, to be differentiated."""
+        return self.pixels.backend.recorder(self.pixels, (lambda block: (self.errors(block),),))
 
     def composed(self, pixels: Pixels) -> list[Array]:
         """The same of all pixels at once, from operations that can be differentiated twice."""
@@ -116,8 +122,8 @@ class SortedSums(Passes):
         images, places = where
         here = (images, slice(None), places)
         of_row = of_sums[images, :, None] if self.per_image else of_sums[None, :, None]
-        taped = self.taped(self.block(where), "scores")
-        (place[here],) = taped.gradients([self.errors(taped)], [place[here] * of_row])
+        recording = self._record(self.block(where), ("scores",))
+        (place[here],) = recording.gradients([place[here] * of_row])
 
 
 def composed(

@@ -47,6 +47,18 @@ class TapeBackend(Backend):
         """Look where the inner backend looks."""
         return self.inner.extremes(array.value, ignored)
 
+    def within(self, array: Array, low: int, high: int, ignored: tuple[int, ...] = ()) -> bool | None:
+        """Look where the inner backend looks."""
+        return self.inner.within(array.value, low, high, ignored)
+
+    def in_range(self, labels: Array, classes: int) -> Array:
+        """Box the inner backend's."""
+        return self.tape.box(self.inner.in_range(labels.value, classes))
+
+    def ones_where(self, mask: Array, dtype: Any) -> Array:
+        """Box the inner backend's."""
+        return self.tape.box(self.inner.ones_where(mask.value, dtype))
+
     def constant(self, values: Any, dtype: Any, like: Array) -> Array:
         """Box the inner backend's constant."""
         return self.tape.box(self.inner.constant(values, dtype, like.value))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from .backends.base import Array
@@ -9,6 +10,62 @@ from .block import Block
 from .once import once
 from .setting import Setting
 from .tape import Tape
+
+
+class Recorder:
+    """Functions of blocks that note on a tape what they do, to be differentiated.
+
+    Parameters
+    ----------
+    pixels : Pixels
+        Input the blocks are of.
+    functions : tuple of callables
+        Each takes a `Block` and returns a (named) tuple of arrays.
+    """
+
+    def __init__(self, pixels: Any, functions: tuple[Callable[[Block], Any], ...]) -> None:
+        self.tape = Tape(pixels.backend)
+        self._setting = pixels.on(self.tape.backend, self.tape.box).setting
+        self._functions = self.tape.box(functions)
+
+    def __call__(self, block: Block, leaves: tuple[str, ...]) -> Recording:
+        """Call the functions; they will be differentiated by some of the block's properties."""
+        taped = TapedBlock(self.tape, self._setting, block, leaves)
+        return Recording(taped, [function(taped) for function in self._functions])
+
+
+class Recording:
+    """What functions of a block returned, and how it depends on the block.
+
+    Attributes
+    ----------
+    results : list
+        As they returned it, off the tape.
+    """
+
+    def __init__(self, taped: TapedBlock, results: list[Any]) -> None:
+        self._taped, self._boxes = taped, flat(results)
+        self.results = [alike(result, [taped.tape.plain(part) for part in result]) for result in results]
+
+    def depends(self) -> list[bool]:
+        """Whether each array that was returned depends on the leaves."""
+        return [self._taped.tape.any_tracked(box) for box in self._boxes]
+
+    def gradients(self, cotangents: list[Array]) -> list[Array]:
+        """Gradient of each leaf, given that of each array that was returned, None for 0."""
+        known = [(b, g) for b, g in zip(self._boxes, cotangents, strict=True) if g is not None]
+        boxes, given = map(list, zip(*known, strict=True))
+        return list(self._taped.tape.gradients(boxes, given, list(self._taped.leaves.values())))
+
+
+def flat(results: list[Any]) -> list[Array]:
+    """Every array in (named) tuples."""
+    return [part for result in results for part in result]
+
+
+def alike(result: Any, parts: list[Array]) -> Any:
+    """Other arrays in a (named) tuple of the same kind."""
+    return type(result)(*parts) if hasattr(result, "_fields") else tuple(parts)
 
 
 class TapedBlock(Block):
@@ -31,10 +88,6 @@ class TapedBlock(Block):
         super().__init__(setting, *map(tape.box, (block.predictions, block.raw, block.pixel_weights)))
         self.leaves = {name: tape.box(getattr(block, name), tracked=True) for name in leaves}
         self.__dict__.update(self.leaves)
-
-    def gradients(self, results: list[Any], cotangents: list[Array]) -> list[Array]:
-        """Gradient of each leaf, given those of results."""
-        return list(self.tape.gradients(results, cotangents, list(self.leaves.values())))
 
     @once
     def valid(self) -> Array | None:

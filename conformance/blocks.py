@@ -12,8 +12,9 @@ import agnoloss
 
 from .libraries import LIBRARIES
 
-SIZES = {"on": (0, 4), "off": (2**62, 2**62)}
-"""Scores of an input that is cut, at least, and of a block: a pixel of several classes, four of one."""
+SIZES = {"on": (0, 4, 3), "off": (2**62, 2**62, 2**62)}
+"""Scores of an input that is cut, at least, and of a block: a pixel of several classes, four of one; pixels
+whose own numbers are computed together."""
 
 
 def known(blocks: str) -> str:
@@ -35,14 +36,15 @@ def in_blocks(blocks: str) -> Iterator[None]:
     if not blocks:
         yield
         return
-    smallest, elements = SIZES[known(blocks)]
+    smallest, elements, pixels = SIZES[known(blocks)]
     backends = [agnoloss.backends.backend_of(np.zeros(()), "predictions")]
-    # Tensors in host memory are computed in NumPy's views; JAX and others make no blocks.
-    if hasattr(LIBRARIES["cupy"], "xp"):
-        zero = LIBRARIES["cupy"].array(np.zeros(()))
-        backends.append(agnoloss.backends.backend_of(zero, "predictions"))
+    for library in ("torch", "cupy"):  # JAX and others make no blocks
+        if hasattr(LIBRARIES[library], "xp"):
+            zero = LIBRARIES[library].array(np.zeros(()))
+            backends.append(agnoloss.backends.backend_of(zero, "predictions"))
     with ExitStack() as stack:
         stack.enter_context(mock.patch("agnoloss.passes.SMALLEST_ELEMENTS", smallest))
         for backend in backends:
             stack.enter_context(mock.patch.object(backend, "block_elements", elements))
+            stack.enter_context(mock.patch.object(backend, "panel_pixels", pixels))
         yield

@@ -6,7 +6,7 @@ which. Arrays are ``(N, C, P)`` (images, classes, pixels) or ``(N, P)``.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from ..compat import device
@@ -88,6 +88,19 @@ class Backend:
         Labels to ignore count as 0, and so does an array without elements.
         """
         return None
+
+    def within(self, array: Array, low: int, high: int, ignored: tuple[int, ...] = ()) -> bool | None:
+        """Whether all elements that are not ignored lie in a range, where looking costs nothing."""
+        extremes = self.extremes(array, ignored)
+        return None if extremes is None else low <= extremes[0] and extremes[1] <= high
+
+    def in_range(self, labels: Array, classes: int) -> Array:
+        """Labels, with the nearest class in place of what is none."""
+        return self.xp.clip(labels, 0, classes - 1)
+
+    def ones_where(self, mask: Array, dtype: Any) -> Array:
+        """1 where a mask holds, 0 elsewhere."""
+        return self.xp.astype(mask, dtype)
 
     # --- constants --------------------------------------------------------------------------
 
@@ -308,6 +321,9 @@ class Backend:
     """Scores in a block, 2 MB of float32. Half stays nearer to a core, but two threads then wait more
     often for the interpreter; twice as many are slower for region losses."""
 
+    panel_pixels = 2**15
+    """Pixels whose own numbers are computed together, at most: with fewer Python takes longer."""
+
     threads = False
     """Whether blocks may run in threads."""
 
@@ -315,81 +331,85 @@ class Backend:
         """An array to be filled, on the device of another."""
         return self.xp.empty(shape, dtype=dtype, **self.beside(like))
 
-    def weighted_sums(self, values: Array, weights: Array | None) -> Array:
-        """Sum over pixels of values (n, C, p), weighted (n, p): (n, C); without derivatives."""
-        if weights is not None:
-            values = values * self.xp.expand_dims(weights, axis=1)
-        return self.xp.sum(values, axis=2)
+    def recorder(self, pixels: Any, functions: tuple[Callable[[Any], Any], ...]) -> Any:
+        """Functions of blocks, to be differentiated: a `Recorder`, by the tape."""
+        from ..taped_block import Recorder
 
-    def exponentials(
-        self, logits: Array, valid: Callable[[], Array | None], place: Array | None
+        return Recorder(pixels, functions)
+
+    def look(
+        self, block: Any, pieces: Sequence[tuple[slice, slice]], place: Array | None, sums: bool
     ) -> tuple[Array, Array, Array | None]:
-        """exp(z - top), its sum over classes, and top.
+        """Look at the raw scores z of a `Block` of labels; without derivatives.
 
         Parameters
         ----------
-        logits : array, (n, C, p)
-            Scores z, as given.
-        valid : callable
-            Tells where they count, (n, p), or None; elsewhere they may hold anything, and the results
-            something finite.
+        block : Block
+            Multiclass; ignored pixels may hold anything.
+        pieces : sequence of pairs of slices
+            Images and pixels of the block, in pieces that fit the cache.
         place : array, (n, C, p), or None
-            Where to leave the exponentials, if anywhere.
+            Where to leave what `softmax_gradient` begins with, if anywhere: u p_c if class sums are
+            wanted, exp(z_c - top) otherwise.
+        sums : bool
+            Whether class sums are wanted.
 
         Returns
         -------
-        tuple of arrays, (n, C, p), (n, p) and (n, p)
-            The last is None where it is 0.
+        log_probs : array, (n, p)
+            log p of the labels, something finite where ignored.
+        totals : array, (n, p), or None
+            What the place is to be divided by to hold p_c or u p_c; None for 1.
+        class_sums : array, (n, C), or None
+            sum_i u_i p_ic.
         """
         xp = self.xp
-        scores = self.upcast(logits)
-        mask = valid()
-        if mask is not None:
-            scores = self.masked(scores, xp.expand_dims(mask, axis=1))
+        scores = block.scores
         top = xp.max(scores, axis=1)
-        exponentials = xp.exp(scores - xp.expand_dims(top, axis=1))
+        values = xp.exp(scores - xp.expand_dims(top, axis=1))
+        totals = xp.sum(values, axis=1)
+        log_probs = (self.gather(scores, block.labels) - top) - xp.log(totals)
+        if sums:
+            inverse = 1.0 / totals if block.weights is None else block.weights / totals
+            values = values * xp.expand_dims(inverse, axis=1)
         if place is not None:
-            place[...] = exponentials
-        return exponentials, xp.sum(exponentials, axis=1), top
+            place[...] = values
+        return log_probs, None if sums else totals, xp.sum(values, axis=2) if sums else None
 
     def softmax_gradient(
         self,
-        exponentials: Array,
+        block: Any,
+        pieces: Sequence[tuple[slice, slice]],
+        place: Array,
         totals: Array,
-        labels: Array,
-        weights: Array | None,
-        of_log_prob: Array | None,
-        of_sums: Array | None,
-    ) -> Array:
-        """Gradient of scores in closed form: p_c (u b_c - u sum_k p_k b_k - d) + d [c = y].
+        of_log_probs: Any,
+        of_sums: Any,
+    ) -> None:
+        """Gradient of scores in closed form: u p_c (b_c - sum_k p_k b_k) - d p_c + d [c = y].
 
         Parameters
         ----------
-        exponentials, totals : array, (n, C, p) and (n, p)
-            As `exponentials` returns them, p being their ratio. The first may be overwritten.
-        labels : array, (n, p)
-            Classes y.
-        weights : array, (n, p), or None
-            Weights u of the pixels, 0 where they do not count; None if all are 1.
-        of_log_prob : array, (n, p), or None
+        block, pieces, place, totals
+            As of `look`; the gradient takes the place.
+        of_log_probs : array, (n, p), or None
             Gradient d of the log-probability of each pixel's label, 0 where pixels do not count.
         of_sums : array, (n, C), or None
             Gradient b of the weighted sums of probabilities.
         """
         xp = self.xp
-        probs = exponentials / xp.expand_dims(totals, axis=1)
-        slope = 0.0
-        if of_sums is not None:
+        if of_sums is None:
+            place[...] = place * xp.expand_dims(-of_log_probs / totals, axis=1)
+        else:
             b = xp.expand_dims(of_sums, axis=2)
-            slope = b - xp.sum(probs * b, axis=1, keepdims=True)
-            if weights is not None:
-                slope = slope * xp.expand_dims(weights, axis=1)
-        if of_log_prob is None:
-            return probs * slope
-        d = xp.expand_dims(of_log_prob, axis=1)
-        classes = xp.reshape(self.arange(probs.shape[1], labels), (1, -1, 1))
-        here = xp.expand_dims(labels, axis=1) == classes
-        return probs * (slope - d) + xp.where(here, d, 0.0)
+            slope = xp.sum(place * b, axis=1)
+            if of_log_probs is not None:
+                slope = slope + of_log_probs
+            if block.pixel_weights is not None:
+                slope = slope / xp.where(block.weights == 0, 1.0, block.weights)
+            place[...] = place * (b - xp.expand_dims(slope, axis=1))
+        if of_log_probs is not None:
+            d = xp.expand_dims(of_log_probs, axis=1)
+            place[...] = place + xp.where(block.is_class, d, 0.0)
 
     # --- gradients --------------------------------------------------------------------------
 

@@ -18,6 +18,8 @@ class CuPy(Backend):
     block_elements = 2**24
     """64 MiB in float32: kernels of a millisecond, in memory that stays small beside the gradient."""
 
+    panel_pixels = 2**22
+
     def over_rows(self, function: neighbours.OfRows, rows: tuple[Array, ...]) -> tuple[Array, ...]:
         """2**24 pairs, 128 MiB in float64: fewer launches of kernels."""
         return neighbours.over_rows(self, function, rows, 2**24)

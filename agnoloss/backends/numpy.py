@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Sequence
 from functools import reduce
 from importlib import import_module
 from typing import Any
@@ -15,6 +15,9 @@ from numpy.lib.stride_tricks import as_strided
 from ..compat import namespace
 from . import neighbours
 from .base import Array, Backend
+
+Piece = tuple[slice, slice]
+"""Some images of a block and some of their pixels."""
 
 
 class NumPy(Backend):
@@ -51,6 +54,18 @@ class NumPy(Backend):
                 piece = piece * (piece != label)
             found += [piece.min(), piece.max()]
         return np.min(found).item(), np.max(found).item()
+
+    def within(self, array: Array, low: int, high: int, ignored: tuple[int, ...] = ()) -> bool | None:
+        """By counting: as unsigned integers negative labels are the largest."""
+        if low or array.dtype.kind not in "iu":
+            return super().within(array, low, high, ignored)
+        outside = np.count_nonzero(array.view(f"u{array.dtype.itemsize}") > high)
+        known = set(ignored) - set(range(high + 1))
+        return bool(outside == sum(np.count_nonzero(array == label) for label in known))
+
+    def in_range(self, labels: Array, classes: int) -> Array:
+        """Without the checks of ``clip``, as a method."""
+        return labels.clip(0, classes - 1)
 
     def log_softmax(self, logits: Array) -> Array:
         """In place where possible: allocation costs as much as the arithmetic."""
@@ -97,10 +112,6 @@ class NumPy(Backend):
         memory = as_strided(values, (_extent(values.shape, steps),), (values.itemsize,), writeable=False)
         return memory.take(_positions(labels, steps))
 
-    def weighted_sums(self, values: Array, weights: Array | None) -> Array:
-        """Without a product as large as the values, and without the threads of BLAS."""
-        return values.sum(axis=2) if weights is None else np.einsum("ncp,np->nc", values, weights)
-
     def masked(self, values: Array, valid: Array) -> Array:
         """By a bitwise and with -1 or 0: ``where`` takes 2 to 5 times as long."""
         size = values.dtype.itemsize
@@ -115,61 +126,77 @@ class NumPy(Backend):
             labels = labels + np.arange(table.shape[0])[:, None] * table.shape[1]
         return table.ravel().take(labels)
 
-    def exponentials(
-        self, logits: Array, valid: Callable[[], Array | None], place: Array | None
+    def look(
+        self, block: Any, pieces: Sequence[Piece], place: Array | None, sums: bool
     ) -> tuple[Array, Array, Array | None]:
         """In place; and without the largest score where the sums show that none was needed."""
-        scores = self.upcast(logits)
-        values = _scratch(scores.shape, scores.dtype, 0) if place is None else place
-        with np.errstate(over="ignore", invalid="ignore"):
+        with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+            totals, class_sums = self._exponentials(block, pieces, place, sums, None)
+            own = self.upcast(self.gather(block.predictions, block.labels))
+            if totals.size and not (_SAFE_SUMS[0] < totals.min() and totals.max() < _SAFE_SUMS[1]):
+                top = np.empty_like(totals)  # far scores, or NaN, perhaps where pixels do not count
+                totals, class_sums = self._exponentials(block, pieces, place, sums, top)
+                own -= top
+        own -= np.log(totals)
+        if block.valid is not None and totals.size and not own.min() > -math.inf:
+            own = self.masked(own, block.valid)
+        return own, None if sums else totals, class_sums
+
+    def _exponentials(
+        self, block: Any, pieces: Sequence[Piece], place: Array | None, sums: bool, top: Array | None
+    ) -> tuple[Array, Array | None]:
+        """Totals and class sums, as `look` returns them; the largest scores go to `top`, if it is there."""
+        logits, weights, valid = block.predictions, block.weights, block.valid
+        totals = np.empty((logits.shape[0], logits.shape[2]), block.dtype)
+        class_sums = np.zeros(logits.shape[:2], block.dtype) if sums else None
+        for n, p in pieces:
+            scores = self.upcast(logits[n, :, p])
+            values = _scratch(scores.shape, scores.dtype, 0) if place is None else place[n, :, p]
+            if top is not None:
+                if valid is not None:
+                    scores = self.masked(scores, valid[n, None, p])
+                scores.max(axis=1, out=top[n, p])
+                scores = np.subtract(scores, top[n, None, p], out=values)
             np.exp(scores, out=values)
-            totals = values.sum(axis=1)
-        if totals.size and _SAFE_SUMS[0] < totals.min() and totals.max() < _SAFE_SUMS[1]:
-            return values, totals, None
-        mask = valid()
-        if mask is not None:  # far scores, or NaN, perhaps where pixels do not count
-            scores = self.masked(scores, mask[:, None])
-        with np.errstate(invalid="ignore"):
-            top = scores.max(axis=1)
-            np.subtract(scores, top[:, None], out=values)
-        np.exp(values, out=values)
-        return values, values.sum(axis=1), top
+            values.sum(axis=1, out=totals[n, p])
+            if class_sums is not None:
+                inverse = np.reciprocal(totals[n, None, p])
+                if weights is not None:
+                    inverse *= weights[n, None, p]
+                values *= inverse
+                class_sums[n] += values.sum(axis=2)
+        return totals, class_sums
 
     def softmax_gradient(
         self,
-        exponentials: Array,
+        block: Any,
+        pieces: Sequence[Piece],
+        place: Array,
         totals: Array,
-        labels: Array,
-        weights: Array | None,
-        of_log_prob: Any,
+        of_log_probs: Any,
         of_sums: Any,
-    ) -> Array:
+    ) -> None:
         """In place, with a gather and a scatter for the label's own class."""
-        inverse = np.reciprocal(totals)
         if of_sums is None:
-            inverse *= of_log_prob
-            np.negative(inverse, out=inverse)
-            exponentials *= inverse[:, None]
+            scale = of_log_probs / totals
+            np.negative(scale, out=scale)
+            for n, p in pieces:
+                place[n, :, p] *= scale[n, None, p]
         else:
-            scale = inverse if weights is None else inverse * weights
-            slope = np.einsum("ncp,nc->np", exponentials, of_sums)
-            slope *= scale
-            if of_log_prob is not None:
-                slope += of_log_prob
-            slope *= inverse
-            # All classes at once take more memory, one by one more of the threads' time.
-            for c in range(0, exponentials.shape[1], _TOGETHER):
-                part = exponentials[:, c : c + _TOGETHER]
+            for n, p in pieces:
+                part = place[n, :, p]
+                slope = np.einsum("ncp,nc->np", part, of_sums[n])
+                if of_log_probs is not None:
+                    slope += of_log_probs[n, p]
+                if block.pixel_weights is not None:
+                    slope /= np.where(block.valid[n, p], block.weights[n, p], 1.0)
                 factor = _scratch(part.shape, part.dtype, 0)
-                np.multiply(of_sums[:, c : c + _TOGETHER, None], scale[:, None], out=factor)
-                factor -= slope[:, None]
-                part *= factor
-        if of_log_prob is not None:
-            steps = [step // exponentials.itemsize for step in exponentials.strides]
-            memory = as_strided(exponentials, (_extent(exponentials.shape, steps),), (exponentials.itemsize,))
-            positions = _positions(labels, steps)
-            memory[positions] = memory.take(positions) + of_log_prob
-        return exponentials
+                part *= np.subtract(of_sums[n, :, None], slope[:, None], out=factor)
+        if of_log_probs is not None:
+            steps = [step // place.itemsize for step in place.strides]
+            memory = as_strided(place, (_extent(place.shape, steps),), (place.itemsize,))
+            positions = _positions(block.labels, steps)
+            memory[positions] = memory.take(positions) + of_log_probs
 
     def class_sums(self, values: Array, labels: Array, classes: int) -> Array:
         """Sum by one ``bincount``, in float64: one pass instead of one for each class."""
@@ -234,9 +261,6 @@ class NumPy(Backend):
 # Between these no exponential that matters has lost digits, and the logarithm of the sum has its last
 # digit near 1e-6, as the scores themselves.
 _SAFE_SUMS = (1e-6, 1e8)
-
-_TOGETHER = 10
-"""Classes whose gradient is computed in one operation."""
 
 _local = threading.local()
 

@@ -1,0 +1,128 @@
+"""PyTorch: sums in blocks of tensors, with autograd inside each block and a gradient written in place."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ..taped_block import alike, flat
+
+Piece = tuple[slice, slice]
+"""Some images of a block and some of their pixels."""
+
+
+class Sums(torch.autograd.Function):
+    """Sums in blocks, computed in tensors or in NumPy's views of their memory, and their gradient."""
+
+    @staticmethod
+    def forward(ctx: Any, predictions: Tensor, pixels: Any, sums: Any) -> Tensor:
+        """Everything that was summed, in one tensor."""
+        ctx.save_for_backward(predictions)  # autograd then refuses predictions changed in place
+        ctx.pixels, ctx.sums = pixels, sums
+        vector = sums.vector()
+        return vector if isinstance(vector, Tensor) else torch.from_numpy(vector)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:
+        """Gradient of the predictions."""
+        (predictions,) = ctx.saved_tensors
+        if not torch.is_grad_enabled():
+            on_tensors = isinstance(ctx.sums.pixels.predictions, Tensor)
+            found = ctx.sums.gradient(gradient if on_tensors else gradient.numpy())
+            return found if on_tensors else torch.from_numpy(found), None, None
+        # A gradient of this gradient is wanted: plain composition has one.
+        pixels = ctx.pixels.on(ctx.pixels.backend, lambda value: value)
+        pixels.predictions = predictions
+        vector = torch.cat([part.reshape(-1) for part in ctx.sums.composed(pixels)])
+        (found,) = torch.autograd.grad(vector, predictions, gradient, create_graph=True)
+        return found, None, None
+
+
+class Recorder:
+    """Functions of blocks, to be differentiated by autograd.
+
+    Parameters
+    ----------
+    functions : tuple of callables
+        Each takes a `Block` and returns a (named) tuple of tensors.
+    """
+
+    def __init__(self, functions: tuple[Callable[[Any], Any], ...]) -> None:
+        self._functions = functions
+
+    def __call__(self, block: Any, names: tuple[str, ...]) -> Recording:
+        """Call the functions; they will be differentiated by some of the block's properties."""
+        block = copy.copy(block)
+        leaves = [getattr(block, name).detach().requires_grad_() for name in names]
+        block.__dict__.update(zip(names, leaves, strict=True))
+        with torch.enable_grad():
+            return Recording(leaves, [function(block) for function in self._functions])
+
+
+class Recording:
+    """What functions of a block returned, and how it depends on the leaves."""
+
+    def __init__(self, leaves: list[Tensor], results: list[Any]) -> None:
+        self._leaves, self._found = leaves, flat(results)
+        self.results = [alike(result, [part.detach() for part in result]) for result in results]
+
+    def depends(self) -> list[bool]:
+        """Whether each tensor that was returned depends on the leaves."""
+        return [part.requires_grad for part in self._found]
+
+    def gradients(self, cotangents: list[Tensor | None]) -> list[Tensor]:
+        """Gradient of each leaf, given that of each tensor that was returned, None for 0."""
+        pairs = zip(self._found, cotangents, strict=True)
+        known = [(part, g) for part, g in pairs if g is not None and part.requires_grad]
+        if not known:
+            return [torch.zeros_like(leaf) for leaf in self._leaves]
+        found, given = zip(*known, strict=True)
+        return list(torch.autograd.grad(found, self._leaves, given, materialize_grads=True))
+
+
+def look(
+    block: Any, pieces: Sequence[Piece], place: Tensor | None, sums: bool
+) -> tuple[Tensor, None, Tensor | None]:
+    """Log-probabilities of labels, no totals, and class sums, as `Backend.look` returns them.
+
+    In the place it leaves u p_c, or p_c if no class sums are wanted.
+    """
+    labels, weights = block.labels[:, None], block.weights
+    own = labels.new_empty((labels.shape[0], labels.shape[2]), dtype=block.dtype)
+    class_sums = own.new_zeros(block.predictions.shape[:2]) if sums else None
+    for n, p in pieces:
+        log_probs = torch.log_softmax(block.scores[n, :, p], 1)
+        own[n, p] = log_probs.gather(1, labels[n, :, p])[:, 0]
+        if place is None and class_sums is None:
+            continue
+        probs = torch.exp(log_probs, out=log_probs)
+        if class_sums is not None:
+            if weights is not None:
+                probs *= weights[n, None, p]
+            class_sums[n] += probs.sum(2)
+        if place is not None:
+            place[n, :, p] = probs
+    return own, None, class_sums
+
+
+def softmax_gradient(block: Any, place: Tensor, of_log_probs: Any, of_sums: Any) -> None:
+    """Gradient of scores where `look` left probabilities; see `Backend.softmax_gradient`.
+
+    Class by class, without a matrix product: those are less exact under autocast.
+    """
+    if of_sums is None:
+        place *= -of_log_probs[:, None]
+    else:
+        slope = torch.zeros_like(place[:, 0]) if of_log_probs is None else -of_log_probs
+        for c in range(place.shape[1]):
+            slope.addcmul_(place[:, c], of_sums[:, c, None], value=-1)
+        if block.pixel_weights is not None:
+            slope /= torch.where(block.weights == 0, 1.0, block.weights)
+        for c in range(place.shape[1]):
+            place[:, c] *= slope + of_sums[:, c, None]
+    if of_log_probs is not None:
+        place.scatter_add_(1, block.labels[:, None], of_log_probs[:, None])
