@@ -150,10 +150,12 @@ class Block:
 
     @once
     def targets(self) -> Array:
-        """Dense targets (n, C, p), 0 where they do not count."""
-        if self.labels is None:
-            return self.xp.astype(self.counted_targets(fill=0), self.dtype)
-        return self.xp.astype(self.is_class, self.dtype)
+        """Dense targets (n, C, p), in range everywhere."""
+        if self.labels is not None:
+            return self.xp.astype(self.is_class, self.dtype)
+        if self.hard and 1 not in self.setting.ignored:
+            return self.backend.ones_where(self.backend.is_label(self._raw_targets, 1), self.dtype)
+        return self.xp.astype(self.counted_targets(fill=0), self.dtype)
 
     @once
     def is_class(self) -> Array:
@@ -214,7 +216,7 @@ class Block:
     def complements(self) -> Array:
         """1 - p, (n, C, p)."""
         if self.from_logits and not self.multiclass:
-            return self.backend.sigmoid(-self.scores)
+            return self.backend.sigmoid_complement(self.scores)
         return 1.0 - self.probs
 
     @once
@@ -327,7 +329,7 @@ class Block:
         if self.hard and not smoothing:
             values = function(Side(lambda: self.target_log_probs, lambda: self.target_complements))
             if isinstance(positive, float) and positive == negative:
-                return values * positive
+                return values if positive == 1 else values * positive
             y = self.targets
             return (positive * y + negative * (1 - y)) * values
         y = self.targets * (1 - smoothing) + smoothing / 2 if smoothing else self.targets
@@ -372,7 +374,7 @@ class Block:
     def target_complements(self) -> Array:
         """1 - p of what is true."""
         if self.from_logits and not self.multiclass:
-            return self.backend.sigmoid(-self.margins)
+            return self.backend.sigmoid_complement(self.margins)
         return 1.0 - self.target_probs
 
     @once

@@ -11,10 +11,9 @@ from typing import Any
 
 from .backends.base import Array
 from .block import Block
-from .once import once
 from .passes import Passes, Where
 from .pixels import Pixels
-from .taped_block import Probe, alike, flat
+from .recorder import WIDE, alike, flat
 
 Statistic = Callable[[Block], Any]
 
@@ -28,8 +27,10 @@ class Blocks(Passes):
         As of `Passes`.
     statistics : tuple of callables
         As `Pixels.sum` takes them.
-    probe : Block
-        A pixel, to see what the statistics return.
+    derivatives : Recorder
+        Of the statistics.
+    only : int or None
+        Which one of their results depends on the predictions, see `Recorder.asked`.
     gradient : bool
         Whether the gradient will be asked for.
     """
@@ -38,28 +39,21 @@ class Blocks(Passes):
     """What of a block the tape differentiates by."""
 
     def __init__(
-        self, pixels: Pixels, statistics: tuple[Statistic, ...], probe: Block, gradient: bool
+        self,
+        pixels: Pixels,
+        statistics: tuple[Statistic, ...],
+        derivatives: Any,
+        only: int | None,
+        gradient: bool,
     ) -> None:
         super().__init__(pixels)
         self.threads = pixels.setting.mode == "multiclass"  # element by element it is all short ones
-        self.statistics, self.keeps = statistics, gradient
-        self.only = self._only_result(probe) if gradient else None
+        self.statistics, self.derivatives, self.keeps = statistics, derivatives, gradient
+        self.only = only if gradient else None
         self.place: Array = None  # of the gradient, until it is given away
         self._results: list[Any] = []
-
-    def _only_result(self, probe: Block) -> int | None:
-        """Which one of the results depends on the predictions, if it is one number for each image.
-
-        Its slope is the gradient up to a factor for each image: no pixel needs the sums of others.
-        """
-        recording = self.record(probe, self.leaves)
-        tracked = [i for i, depends in enumerate(recording.depends()) if depends]
-        return tracked[0] if len(tracked) == 1 and flat(recording.results)[tracked[0]].ndim == 1 else None
-
-    @once
-    def record(self) -> Any:
-        """The statistics, to be differentiated."""
-        return self.pixels.backend.recorder(self.pixels, self.statistics)
+        self.lenient = pixels.backend.reads
+        self._masked: set[str] = set()
 
     def composed(self, pixels: Pixels) -> list[Array]:
         """The same of all pixels at once, from operations that can be differentiated twice."""
@@ -90,16 +84,6 @@ class Blocks(Passes):
             self.place = self.empty(*self.shape)
         self.each(lambda where: self._backward(where, cotangents), self.slices)
 
-    def values_and_slope(self, block: Block) -> tuple[list[Any], Array]:
-        """What statistics return, and the derivative of the only result that has one by the only leaf."""
-        recording = self.record(block, self.leaves)
-        ones = [
-            self.xp.ones_like(result) if i == self.only else None
-            for i, result in enumerate(flat(recording.results))
-        ]
-        (slope,) = recording.gradients(ones)
-        return recording.results, slope
-
     def added(self, by_part: list[list[Any]], parts: list[Where]) -> Array:
         """Add up what statistics returned for each part of the pixels."""
         pixels, xp = self.pixels, self.xp
@@ -129,11 +113,25 @@ class Blocks(Passes):
         return results
 
     def _forward(self, where: Where) -> list[Any]:
-        block: Block = self.block(where)
-        if self.place is None:
-            return [statistic(block) for statistic in self.statistics]
-        images, places = where
-        results, self.place[images, :, places] = self.values_and_slope(block)
+        block = self.block(where)
+        if self.lenient:
+            # NaN and infinite scores where pixels do not count are rare, and show: 0 times them is NaN
+            results, slope = self._called(block, WIDE)
+            if all(self.xp.all(self.xp.isfinite(part)) for part in flat(results)):
+                return self._kept(where, results, slope)
+            self._masked.add(str(where))
+        return self._kept(where, *self._called(block, self.leaves))
+
+    def _called(self, block: Block, leaves: tuple[str, ...]) -> tuple[list[Any], Array | None]:
+        if self.only is None:
+            return self.derivatives.values(block, leaves), None
+        results, slope = self.derivatives.slope(block, leaves, self.only)
+        return results, slope
+
+    def _kept(self, where: Where, results: list[Any], slope: Array | None) -> list[Any]:
+        if slope is not None:
+            images, places = where
+            self.place[images, :, places] = slope
         return results
 
     def _backward(self, where: Where, cotangents: list[Array]) -> None:
@@ -142,8 +140,9 @@ class Blocks(Passes):
         if self.only is not None:
             place *= cotangents[self.only][images, None, None]
             return
-        recording = self.record(self.block(where), self.leaves)
-        (place[...],) = recording.gradients([g[images, ...] for g in cotangents])
+        leaves = WIDE if self.lenient and str(where) not in self._masked else self.leaves
+        given = [g[images, ...] for g in cotangents]
+        (place[...],) = self.derivatives.gradients(self.block(where), leaves, given)
 
 
 def blocks_of(pixels: Pixels, statistics: tuple[Statistic, ...], gradient: bool) -> Blocks:
@@ -158,9 +157,9 @@ def blocks_of(pixels: Pixels, statistics: tuple[Statistic, ...], gradient: bool)
     """
     from .closed_blocks import ClosedBlocks
 
-    probe = Passes(pixels).block((slice(0, 1), slice(0, 1)), Probe)
-    for statistic in statistics:
-        statistic(probe)
-    if "scores" in probe.asked:
-        return Blocks(pixels, statistics, probe, gradient)
-    return ClosedBlocks(pixels, statistics, probe, probe.asked, gradient)
+    derivatives = pixels.backend.recorder(pixels, statistics)
+    probe = Passes(pixels).block((slice(0, 1), slice(0, 1)))
+    asked, only = derivatives.asked(probe)
+    if "scores" in asked:
+        return Blocks(pixels, statistics, derivatives, only, gradient)
+    return ClosedBlocks(pixels, statistics, derivatives, only, asked, gradient)

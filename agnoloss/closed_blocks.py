@@ -22,10 +22,8 @@ class ClosedBlocks(Blocks):
 
     Parameters
     ----------
-    pixels, statistics
+    pixels, statistics, derivatives, only
         As of `Blocks`.
-    probe : Block
-        A pixel or so.
     asked : set of str
         What the statistics ask of the predictions: ``"target_log_probs"``, ``"prob_sums"``.
     gradient : bool
@@ -37,13 +35,14 @@ class ClosedBlocks(Blocks):
         self,
         pixels: Pixels,
         statistics: tuple[Statistic, ...],
-        probe: Block,
-        asked: set[str],
+        derivatives: Any,
+        only: int | None,
+        asked: frozenset[str],
         gradient: bool,
     ) -> None:
         self.leaves = tuple(sorted(asked))
         self.arrays = 1 if gradient else 2  # of exponentials, in the gradient's place or in scratch
-        super().__init__(pixels, statistics, probe, gradient)
+        super().__init__(pixels, statistics, derivatives, only, gradient)
         images, _, places = self.shape
         share = -(-images * places // (2 * passes.THREADS if pixels.backend.threads else 1))
         panel = max(min(share, pixels.backend.panel_pixels), self.step if pixels.backend.threads else 1)
@@ -105,15 +104,16 @@ class ClosedBlocks(Blocks):
         """Values of the statistics of a panel; where it has but one factor, their gradient."""
         block = self._panel(i)
         if self.only is None:
-            return [statistic(block) for statistic in self.statistics]
-        results, self._log_probs[i] = self.values_and_slope(block)
+            found: list[Any] = self.derivatives.values(block, self.leaves)
+            return found
+        results, self._log_probs[i] = self.derivatives.slope(block, self.leaves, self.only)
         return results
 
     def _differentiate(self, i: int, cotangents: list[Array]) -> Array | None:
         """Leave the gradient of a panel's log-probabilities; return that of its class sums."""
         images, _ = self._panels[i]
-        recording = self.record(self._panel(i), self.leaves)
-        found = recording.gradients([g[images, ...] for g in cotangents])
+        given = [g[images, ...] for g in cotangents]
+        found = self.derivatives.gradients(self._panel(i), self.leaves, given)
         by_name = dict(zip(self.leaves, found, strict=True))
         self._log_probs[i] = by_name.get("target_log_probs")
         return by_name.get("prob_sums")

@@ -47,9 +47,9 @@ class SortedSums(Passes):
         self.rows = (images, classes) if per_image else (classes,)
 
     @once
-    def _record(self) -> Any:
-        """The errors, to be differentiated."""
-        return self.pixels.backend.recorder(self.pixels, (lambda block: (self.errors(block),),))
+    def _derivatives(self) -> Any:
+        """Of the errors."""
+        return self.pixels.backend.recorder(self.pixels, (partial(_alone, errors=self.errors),))
 
     def composed(self, pixels: Pixels) -> list[Array]:
         """The same of all pixels at once, from operations that can be differentiated twice."""
@@ -122,8 +122,12 @@ class SortedSums(Passes):
         images, places = where
         here = (images, slice(None), places)
         of_row = of_sums[images, :, None] if self.per_image else of_sums[None, :, None]
-        recording = self._record(self.block(where), ("scores",))
-        (place[here],) = recording.gradients([place[here] * of_row])
+        given = [place[here] * of_row]
+        (place[here],) = self._derivatives.gradients(self.block(where), ("scores",), given)
+
+
+def _alone(block: Block, errors: Callable[[Block], Array]) -> tuple[Array]:
+    return (errors(block),)
 
 
 def composed(

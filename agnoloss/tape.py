@@ -156,7 +156,7 @@ class Tape:
         self.inner = inner
         self.nested = isinstance(inner, TapeBackend)
         self.level = next(_levels)
-        self.xp = TapeNamespace(self)
+        self.xp: Any = TapeNamespace(self)
         self.backend = TapeBackend(self)
 
     def box(self, value: Any, tracked: bool = False) -> Any:

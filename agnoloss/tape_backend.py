@@ -96,10 +96,16 @@ class TapeBackend(Backend):
         p = self.inner.sigmoid(logits.value)
         return self.tape.note(p, (logits, lambda g: g * p * (1.0 - p)))
 
+    def sigmoid_complement(self, logits: Array) -> Array:
+        """d z = - g p (1 - p)."""
+        p = self.inner.sigmoid_complement(logits.value)
+        return self.tape.note(p, (logits, lambda g: g * p * (p - 1.0)))
+
     def log_sigmoid(self, logits: Array) -> Array:
         """d z = g sigmoid(-z)."""
         z = logits.value
-        return self.tape.note(self.inner.log_sigmoid(z), (logits, lambda g: g * self.inner.sigmoid(-z)))
+        back = self.inner.sigmoid_complement
+        return self.tape.note(self.inner.log_sigmoid(z), (logits, lambda g: g * back(z)))
 
     def gather(self, values: Array, labels: Array) -> Array:
         """Gradient at the pixel's class, zero at the others."""

@@ -154,6 +154,10 @@ class Backend:
         """1 / (1 + exp(-z)), exact for every z."""
         return self.xp.exp(self.log_sigmoid(logits))
 
+    def sigmoid_complement(self, logits: Array) -> Array:
+        """1 / (1 + exp(z)), which is 1 - sigmoid(z), exact for every z."""
+        return self.sigmoid(-logits)
+
     def gather(self, values: Array, labels: Array) -> Array:
         """``values[n, labels[n, i], i]``: the entry of each pixel's class, (N, P)."""
         xp = self.xp
@@ -294,6 +298,9 @@ class Backend:
     sorts = False
     """Whether to sort row by row, by `by_falling`: where rows lie in host memory."""
 
+    reads = False
+    """Whether to look at a number costs nothing."""
+
     def by_falling(self, errors: Array, sides: Array) -> Iterator[tuple[Array, Array, Array]]:
         """Pixels that have an error sorted so that it falls, in pieces.
 
@@ -333,7 +340,7 @@ class Backend:
 
     def recorder(self, pixels: Any, functions: tuple[Callable[[Any], Any], ...]) -> Any:
         """Functions of blocks, to be differentiated: a `Recorder`, by the tape."""
-        from ..taped_block import Recorder
+        from ..recorder import Recorder
 
         return Recorder(pixels, functions)
 

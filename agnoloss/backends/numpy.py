@@ -84,21 +84,31 @@ class NumPy(Backend):
         return probs
 
     def log_sigmoid(self, logits: Array) -> Array:
-        """min(z, 0) - log(1 + exp(-abs(z))): where costs 4 times as much as minimum."""
+        """min(z, 0) - log(1 + exp(-abs(z))): where costs 4 times as much as minimum.
+
+        With an array of zeros, minimum takes a quarter of its time with the number.
+        """
         tail = np.abs(logits)
         np.negative(tail, out=tail)
         np.log1p(np.exp(tail, out=tail), out=tail)
-        return np.subtract(np.minimum(logits, 0.0), tail, out=tail)
+        below = np.minimum(logits, np.broadcast_to(_zeros(logits.shape[-1], tail.dtype), logits.shape))
+        return np.subtract(below, tail, out=tail)
 
     def sigmoid(self, logits: Array) -> Array:
         """By one exponential, whose overflow is the right limit."""
-        probs = np.negative(logits)
-        with np.errstate(over="ignore"):
-            np.exp(probs, out=probs)
-        probs += 1.0
-        return np.reciprocal(probs, out=probs)
+        return self._inverse_of_one_plus_exp(np.negative(logits))
 
-    writes = threads = True
+    def sigmoid_complement(self, logits: Array) -> Array:
+        """The same without a sign."""
+        return self._inverse_of_one_plus_exp(logits.copy())
+
+    def _inverse_of_one_plus_exp(self, values: Array) -> Array:
+        with np.errstate(over="ignore"):
+            np.exp(values, out=values)
+        values += 1.0
+        return np.divide(values.dtype.type(1), values, out=values)
+
+    writes = threads = reads = True
 
     def empty(self, shape: tuple[int, ...], dtype: Any, like: Array) -> Array:
         """Without the standard's device."""
@@ -274,6 +284,16 @@ def _scratch(shape: tuple[int, ...], dtype: Any, which: int) -> Array:
         array = kept[which, dtype] = np.empty(size, dtype)
     return array[:size].reshape(shape)
 
+
+def _zeros(count: int, dtype: Any) -> Array:
+    """Zeros, to be read."""
+    kept = _kept_zeros.get(dtype)
+    if kept is None or kept.size < count:
+        kept = _kept_zeros[dtype] = np.zeros(count, dtype)
+    return kept[:count]
+
+
+_kept_zeros: dict[Any, Array] = {}
 
 _MAGNITUDE = np.uint32(0x7FFFFFFF)
 """The bits of a float32 without its sign."""

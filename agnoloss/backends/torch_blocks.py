@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..taped_block import alike, flat
+from ..recorder import Probe, alike, flat
 
 Piece = tuple[slice, slice]
 """Some images of a block and some of their pixels."""
@@ -54,34 +54,41 @@ class Recorder:
     def __init__(self, functions: tuple[Callable[[Any], Any], ...]) -> None:
         self._functions = functions
 
-    def __call__(self, block: Any, names: tuple[str, ...]) -> Recording:
-        """Call the functions; they will be differentiated by some of the block's properties."""
+    def asked(self, block: Any) -> tuple[frozenset[str], int | None]:
+        """What functions ask of the predictions, and which one of their results depends on them."""
+        probe = Probe(
+            block.setting, block.predictions.detach().requires_grad_(), block.raw, block.pixel_weights
+        )
+        with torch.enable_grad():
+            results = flat([function(probe) for function in self._functions])
+        tracked = [i for i, result in enumerate(results) if result.requires_grad]
+        only = tracked[0] if len(tracked) == 1 and results[tracked[0]].ndim == 1 else None
+        return frozenset(probe.asked), only
+
+    def values(self, block: Any, leaves: tuple[str, ...]) -> list[Any]:
+        """What the functions return."""
+        return [function(block) for function in self._functions]
+
+    def slope(self, block: Any, names: tuple[str, ...], only: int) -> tuple[list[Any], Tensor]:
+        """What the functions return, and the derivative of one of it by the only leaf."""
+        leaves, results = self._called(block, names)
+        found = flat(results)[only]
+        (slope,) = torch.autograd.grad(found, leaves, torch.ones_like(found))
+        return [alike(result, [part.detach() for part in result]) for result in results], slope
+
+    def gradients(self, block: Any, names: tuple[str, ...], cotangents: list[Tensor]) -> list[Tensor]:
+        """Gradient of each leaf, given that of each tensor that the functions return."""
+        leaves, results = self._called(block, names)
+        pairs = [(part, g) for part, g in zip(flat(results), cotangents, strict=True) if part.requires_grad]
+        found, given = zip(*pairs, strict=True)
+        return list(torch.autograd.grad(found, leaves, given, materialize_grads=True))
+
+    def _called(self, block: Any, names: tuple[str, ...]) -> tuple[list[Tensor], list[Any]]:
         block = copy.copy(block)
         leaves = [getattr(block, name).detach().requires_grad_() for name in names]
         block.__dict__.update(zip(names, leaves, strict=True))
         with torch.enable_grad():
-            return Recording(leaves, [function(block) for function in self._functions])
-
-
-class Recording:
-    """What functions of a block returned, and how it depends on the leaves."""
-
-    def __init__(self, leaves: list[Tensor], results: list[Any]) -> None:
-        self._leaves, self._found = leaves, flat(results)
-        self.results = [alike(result, [part.detach() for part in result]) for result in results]
-
-    def depends(self) -> list[bool]:
-        """Whether each tensor that was returned depends on the leaves."""
-        return [part.requires_grad for part in self._found]
-
-    def gradients(self, cotangents: list[Tensor | None]) -> list[Tensor]:
-        """Gradient of each leaf, given that of each tensor that was returned, None for 0."""
-        pairs = zip(self._found, cotangents, strict=True)
-        known = [(part, g) for part, g in pairs if g is not None and part.requires_grad]
-        if not known:
-            return [torch.zeros_like(leaf) for leaf in self._leaves]
-        found, given = zip(*known, strict=True)
-        return list(torch.autograd.grad(found, self._leaves, given, materialize_grads=True))
+            return leaves, [function(block) for function in self._functions]
 
 
 def look(
