@@ -195,13 +195,15 @@ class NumPy(Backend):
         else:
             for n, p in pieces:
                 part = place[n, :, p]
-                slope = np.einsum("ncp,nc->np", part, of_sums[n])
+                # p_c b_c - p_c (sum_k p_k b_k + d)
+                own = np.multiply(part, of_sums[n, :, None], out=_scratch(part.shape, part.dtype, 0))
+                slope = own.sum(axis=1)
                 if of_log_probs is not None:
                     slope += of_log_probs[n, p]
                 if block.pixel_weights is not None:
                     slope /= np.where(block.valid[n, p], block.weights[n, p], 1.0)
-                factor = _scratch(part.shape, part.dtype, 0)
-                part *= np.subtract(of_sums[n, :, None], slope[:, None], out=factor)
+                part *= slope[:, None]
+                np.subtract(own, part, out=part)
         if of_log_probs is not None:
             steps = [step // place.itemsize for step in place.strides]
             memory = as_strided(place, (_extent(place.shape, steps),), (place.itemsize,))
