@@ -301,9 +301,10 @@ class Pixels:
         weights = self.backend.adopt(weights, other, "pixel_weights")
         if self.backend.kind(weights) == "other":
             raise TypeError(f"`pixel_weights` must be real; got {weights.dtype}.")
-        extremes = self.backend.extremes(weights)
-        if extremes is not None and extremes[0] < 0:
-            raise ValueError(f"`pixel_weights` must not be negative; got {extremes[0]}.")
+        if self.backend.within(weights, 0, math.inf) is False:
+            extremes = self.backend.extremes(weights)
+            if extremes is not None and extremes[0] < 0:
+                raise ValueError(f"`pixel_weights` must not be negative; got {extremes[0]}.")
         expected = (self.predictions.shape[0], *self.spatial)
         if tuple(weights.shape) not in (expected, *([tuple(shape)] if self.mode == "binary" else [])):
             raise ValueError(
@@ -343,10 +344,9 @@ class Pixels:
         return xp.where(xp.any(self.whole.outside(low, high)), math.nan, self.constant(1.0))
 
     def _check_probabilities(self) -> None:
-        extremes = self.backend.extremes(self.predictions)
         high = math.inf if self.mode == "multiclass" else 1 + checks.PROBABILITY_SLACK
         low = -checks.PROBABILITY_SLACK
-        if extremes is None or (extremes[0] >= low and extremes[1] <= high):
+        if self.backend.within(self.predictions, low, high) is not False:
             return
         extremes = self.backend.extremes(self.whole.scores)
         if extremes is not None and (extremes[0] < low or extremes[1] > high):

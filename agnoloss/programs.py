@@ -17,6 +17,14 @@ from .tape import Box, Tape
 from .tape_backend import TapeBackend
 
 
+class Untraceable(RuntimeError):
+    """What a function does depends on more than the shapes of its arrays."""
+
+
+class Changed(Exception):
+    """A program came to a question with another answer than when it was noted."""
+
+
 class Tracer(Tape):
     """Notes every operation on its boxes; what is noted can be repeated.
 
@@ -33,6 +41,7 @@ class Tracer(Tape):
         self.steps: list[tuple[Callable[..., Any], tuple[Any, ...], dict[str, Any], Box]] = []
         self.inputs: list[Box] = []
         self.constants: list[Box] = []
+        self.questions: list[Box] = []
 
     def take(self, value: Any) -> Any:
         """Box arrays, also inside tuples, lists and partial functions, as inputs in order."""
@@ -50,8 +59,12 @@ class Tracer(Tape):
     def box(self, value: Any, tracked: bool = False) -> Any:
         """Refuse arrays: a program that held one would repeat a stranger's numbers."""
         if is_array(value):
-            raise RuntimeError("an array came into a program that is neither its input nor its constant")
+            raise Untraceable("an array came into a program that is neither its input nor its constant")
         return value
+
+    def note(self, value: Array, *inputs: Any) -> Box:
+        """Refuse values that were computed out of its sight."""
+        raise Untraceable("a value was computed that its program would not repeat")
 
     def call(self, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         """Call a function of the arrays, and note it."""
@@ -59,12 +72,26 @@ class Tracer(Tape):
         if isinstance(value, (tuple, list)):
             whole = self._noted(value, function, args, kwargs)
             return tuple(self._noted(part, operator.getitem, (whole, i), {}) for i, part in enumerate(value))
-        return self._noted(value, function, args, kwargs) if hasattr(value, "dtype") else value
+        if hasattr(value, "dtype"):
+            return self._noted(value, function, args, kwargs)
+        if _boxes((args, kwargs)):
+            if type(value) is not bool:
+                raise Untraceable(f"{value!r} was read off an array")
+            self._noted(value, _asked, (function, value, *args), kwargs)
+            self.questions.append(self.steps[-1][3])
+        return value
 
     def _noted(self, value: Any, function: Callable[..., Any], args: Any, kwargs: Any) -> Box:
         box = Box(value, self, (), False)
         self.steps.append((function, args, kwargs, box))
         return box
+
+
+def _asked(function: Callable[..., bool], answer: bool, *args: Any, **kwargs: Any) -> bool:
+    """Ask again, and expect the same answer."""
+    if function(*args, **kwargs) is not answer:
+        raise Changed
+    return answer
 
 
 class _TracedNamespace:
@@ -87,6 +114,11 @@ class _TracedBackend(TapeBackend):
 
     tape: Tracer
 
+    @property
+    def closes(self) -> bool:  # type: ignore[override]
+        """As the inner backend."""
+        return self.inner.closes
+
     def constant(self, values: Any, dtype: Any, like: Array) -> Array:
         """Box the inner backend's constant."""
         return self.tape.constant(self.inner.constant(values, dtype, like.value))
@@ -94,6 +126,28 @@ class _TracedBackend(TapeBackend):
     def arange(self, count: int, like: Array) -> Array:
         """Box the inner backend's."""
         return self.tape.constant(self.inner.arange(count, like.value))
+
+    def _parts(self, block: Any) -> Any:
+        """The inner backend's, noted once."""
+        if "parts" not in block.__dict__:
+            block.parts = self.tape.call(self.inner.parts, block.wide, block.labels, block.valid)
+        return block.parts
+
+    def label_log_probs(self, block: Any) -> Array:
+        """The inner backend's."""
+        return self._parts(block)[2] if self.closes else Backend.label_log_probs(self, block)
+
+    def prob_sums(self, block: Any) -> Array:
+        """The inner backend's."""
+        if not self.closes:
+            return Backend.prob_sums(self, block)
+        return self.tape.call(self.inner.parts_sums, *self._parts(block)[:2], block.weights)
+
+    def adopt(self, array: Array, other: Backend, name: str) -> Array:
+        """Its own boxes alone."""
+        if other is not self:
+            raise Untraceable(f"`{name}` is of another library")
+        return array
 
 
 def _noted_hook(name: str) -> Callable[..., Any]:
@@ -103,10 +157,20 @@ def _noted_hook(name: str) -> Callable[..., Any]:
     return hook
 
 
+def _refused_hook(name: str) -> Callable[..., Any]:
+    def hook(self: _TracedBackend, *args: Any) -> Any:
+        raise Untraceable(f"{name} reads arrays, or has its own ways with them")
+
+    return hook
+
+
+for _name in ("extremes", "in_descending_order", "distance_transform", "nearest_two_distances", "max_along"):
+    setattr(_TracedBackend, _name, _refused_hook(_name))
+
 for _name in (
-    "labels", "is_label", "in_range", "ones_where", "stop_gradient", "masked", "per_label", "log_softmax",
-    "log_sigmoid", "softmax", "sigmoid", "sigmoid_complement", "gather", "lookup", "class_sums",
-    "cumulative_sum",
+    "within", "labels", "is_label", "in_range", "ones_where", "stop_gradient", "masked", "per_label",
+    "log_softmax", "log_sigmoid", "softmax", "sigmoid", "sigmoid_complement", "gather", "lookup",
+    "class_sums", "cumulative_sum", "parts", "parts_sums", "parts_gradient",
 ):  # fmt: skip
     setattr(_TracedBackend, _name, _noted_hook(_name))
 
@@ -123,7 +187,7 @@ class Program:
     """
 
     def __init__(self, tracer: Tracer, outputs: list[Box]) -> None:
-        needed, kept = {box.age for box in outputs}, []
+        needed, kept = {box.age for box in (*outputs, *tracer.questions)}, []
         for step in reversed(tracer.steps):
             if step[3].age in needed:
                 kept.append(step)
@@ -182,20 +246,34 @@ def _call(
     function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
 ) -> Callable[[list[Any]], Any]:
     """The step as a function of all values so far; the most frequent kinds without a loop."""
-    places = [type(arg) is _Place for arg in args]
-    if kwargs and not any(isinstance(arg, (_Place, tuple, list, dict)) for arg in kwargs.values()):
+    if kwargs and not _open(list(kwargs.values())):
         function, kwargs = partial(function, **kwargs), {}
-    if not kwargs and not any(isinstance(arg, (tuple, list, dict)) for arg in args):
-        if places == [True]:
-            (x,) = args
-            return lambda values: function(values[x])
-        if places == [True, True]:
-            x, y = args
-            return lambda values: function(values[x], values[y])
-        if places == [True, False]:
-            x, y = args
-            return lambda values: function(values[x], y)
+    if not kwargs and args and type(args[0]) is _Place and not any(map(_open, args[2:])):
+        x, *others = args
+        if not _open(others):
+            return lambda values: function(values[x], *others)
+        y, *others = others
+        if type(y) is _Place:
+            return lambda values: function(values[x], values[y], *others)
     return lambda values: function(*_filled(args, values), **_filled(kwargs, values))
+
+
+def _open(value: Any) -> bool:
+    """Whether there is a place in tuples, lists and dictionaries."""
+    if isinstance(value, dict):
+        value = list(value.values())
+    return type(value) is _Place or (isinstance(value, (tuple, list)) and any(map(_open, value)))
+
+
+def remember(known: dict[Any, Any], key: Any, value: Any) -> None:
+    """Keep a value among the last ones of a dictionary."""
+    if len(known) >= KEPT:
+        known.pop(next(iter(known)), None)
+    known[key] = value
+
+
+KEPT = 512
+"""Programs that are remembered."""
 
 
 def _boxes(value: Any) -> list[Box]:

@@ -11,7 +11,7 @@ from typing import Any
 from .backends.base import Array
 from .block import Block
 from .once import once
-from .programs import Program, Tracer, each_array, signature
+from .programs import Program, Tracer, each_array, remember, signature
 from .tape import Tape
 
 
@@ -74,9 +74,7 @@ class Recorder:
             else:
                 found = make(what, block, leaves)
                 if key is not None:
-                    if len(_known) >= KEPT:
-                        _known.pop(next(iter(_known)))
-                    _known[key] = found
+                    remember(_known, key, found)
         self._programs[local] = found
         return found
 
@@ -133,9 +131,6 @@ class Recorder:
 
 SCORES, WIDE = ("scores",), ("wide",)
 """Leaves: scores that are harmless where they do not count, or as they are."""
-
-KEPT = 512
-"""Programs that are remembered."""
 
 _known: dict[Hashable, Any] = {}
 _lock = Lock()

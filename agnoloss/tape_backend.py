@@ -47,7 +47,7 @@ class TapeBackend(Backend):
         """Look where the inner backend looks."""
         return self.inner.extremes(array.value, ignored)
 
-    def within(self, array: Array, low: int, high: int, ignored: tuple[int, ...] = ()) -> bool | None:
+    def within(self, array: Array, low: float, high: float, ignored: tuple[int, ...] = ()) -> bool | None:
         """Look where the inner backend looks."""
         return self.inner.within(array.value, low, high, ignored)
 
@@ -137,6 +137,39 @@ class TapeBackend(Backend):
         """The same of the gradient."""
         inner, mask = self.inner, valid.value
         return self.tape.note(inner.masked(values.value, mask), (values, lambda g: inner.masked(g, mask)))
+
+    def _parts(self, block: Any) -> tuple[Array, Array, Array]:
+        """What the inner backend finds in a block, once."""
+        known = block.__dict__
+        if "parts" not in known:
+            valid = self.tape.plain(block.valid)
+            known["parts"] = self.inner.parts(block.wide.value, block.labels.value, valid)
+        parts: tuple[Array, Array, Array] = known["parts"]
+        return parts
+
+    def label_log_probs(self, block: Any) -> Array:
+        """d z_c = d ([c = y] - p_c)."""
+        if not self.inner.closes:
+            return super().label_log_probs(block)
+        inner, labels, valid = self.inner, block.labels.value, self.tape.plain(block.valid)
+        values, totals, log_probs = self._parts(block)
+
+        def back(g: Array) -> Array:
+            d = g if valid is None else inner.masked(g, valid)
+            return inner.parts_gradient(values, totals, labels, None, d, None)
+
+        return self.tape.note(log_probs, (block.wide, back))
+
+    def prob_sums(self, block: Any) -> Array:
+        """d z_c = u p_c (b_c - sum_k p_k b_k)."""
+        if not self.inner.closes or self.tape.any_tracked(block.weights):
+            return super().prob_sums(block)
+        inner, labels, weights = self.inner, block.labels.value, self.tape.plain(block.weights)
+        values, totals, _ = self._parts(block)
+        return self.tape.note(
+            inner.parts_sums(values, totals, weights),
+            (block.wide, lambda b: inner.parts_gradient(values, totals, labels, weights, None, b)),
+        )
 
     def sum_blocks(self, pixels: Any, statistics: tuple[Callable[..., Any], ...]) -> list[Any]:
         """Block by block, where the library can and predictions alone are differentiated."""

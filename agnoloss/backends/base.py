@@ -7,6 +7,7 @@ which. Arrays are ``(N, C, P)`` (images, classes, pixels) or ``(N, P)``.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from types import SimpleNamespace
 from typing import Any
 
 from ..compat import device
@@ -89,7 +90,7 @@ class Backend:
         """
         return None
 
-    def within(self, array: Array, low: int, high: int, ignored: tuple[int, ...] = ()) -> bool | None:
+    def within(self, array: Array, low: float, high: float, ignored: tuple[int, ...] = ()) -> bool | None:
         """Whether all elements that are not ignored lie in a range, where looking costs nothing."""
         extremes = self.extremes(array, ignored)
         return None if extremes is None else low <= extremes[0] and extremes[1] <= high
@@ -298,6 +299,15 @@ class Backend:
     sorts = False
     """Whether to sort row by row, by `by_falling`: where rows lie in host memory."""
 
+    remembers = False
+    """Whether losses of small inputs are remembered as programs."""
+
+    def remembered(
+        self, loss: Callable[..., Array], predictions: Array, targets: Any, options: dict[str, Any]
+    ) -> Array | None:
+        """Value of a loss of a small input from a program, if there is one."""
+        raise NotImplementedError
+
     reads = False
     """Whether to look at a number costs nothing."""
 
@@ -383,6 +393,29 @@ class Backend:
             place[...] = values
         return log_probs, None if sums else totals, xp.sum(values, axis=2) if sums else None
 
+    closes = False
+    """Whether `parts` and `parts_gradient` save time, in place of operations that are differentiated."""
+
+    def parts(self, scores: Array, labels: Array, valid: Array | None) -> tuple[Array, Array, Array]:
+        """What `look` leaves in the place, the totals and log p of the labels, of a whole input."""
+        place = self.xp.empty_like(scores)
+        block = SimpleNamespace(
+            predictions=scores, labels=labels, valid=valid, weights=None, dtype=scores.dtype
+        )
+        log_probs, totals, _ = self.look(block, _WHOLE, place, False)
+        return place, totals, log_probs
+
+    def parts_sums(self, values: Array, totals: Array, weights: Array | None) -> Array:
+        """sum_i u_i p_ic, (n, C), from `parts`."""
+        scale = 1.0 / totals if weights is None else weights / totals
+        return self.xp.sum(values * self.xp.expand_dims(scale, axis=1), axis=2)
+
+    def parts_gradient(
+        self, values: Array, totals: Array, labels: Array, weights: Array | None, d: Any, b: Any
+    ) -> Array:
+        """Gradient of the scores from `parts`, with either d or b as in `softmax_gradient`."""
+        raise NotImplementedError
+
     def softmax_gradient(
         self,
         block: Any,
@@ -431,6 +464,9 @@ class Backend:
         from ..tape import value_and_grad
 
         return value_and_grad(self, function, argnums, args, kwargs)
+
+
+_WHOLE = [(slice(None), slice(None))]
 
 
 def _name(dtype: Any) -> str:

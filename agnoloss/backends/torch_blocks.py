@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -40,6 +42,64 @@ class Sums(torch.autograd.Function):
         vector = torch.cat([part.reshape(-1) for part in ctx.sums.composed(pixels)])
         (found,) = torch.autograd.grad(vector, predictions, gradient, create_graph=True)
         return found, None, None
+
+
+class _Small(torch.autograd.Function):
+    """A loss whose gradient was computed along with its value."""
+
+    @staticmethod
+    def forward(ctx: Any, predictions: Tensor, value: Any, gradient: Any, loss: Any) -> Tensor:
+        """The value."""
+        ctx.save_for_backward(predictions)
+        ctx.gradient, ctx.loss = gradient, loss
+        return torch.from_numpy(value)
+
+    @staticmethod
+    def backward(ctx: Any, of_value: Tensor) -> tuple[Tensor, None, None, None]:
+        """Gradient of the predictions."""
+        (predictions,) = ctx.saved_tensors
+        if not torch.is_grad_enabled():
+            return torch.from_numpy(ctx.gradient) * of_value, None, None, None
+        value = ctx.loss(predictions)  # a gradient of this gradient is wanted
+        (found,) = torch.autograd.grad(value, predictions, of_value, create_graph=True)
+        return found, None, None, None
+
+
+def remembered(
+    loss: Callable[..., Tensor], numpy: Any, predictions: Tensor, targets: Any, options: dict[str, Any]
+) -> Tensor | None:
+    """Value of a loss from a program of NumPy's views, if there is one."""
+    from ..remembered import outcome
+
+    gradient = predictions.requires_grad and torch.is_grad_enabled()
+    views = {name: each(view, option) for name, option in options.items()}
+    found = outcome(loss, numpy, view(predictions), each(view, targets), views, gradient)
+    if found is None:
+        return None
+    value = np.asarray(found[0])
+    if not gradient:
+        return torch.from_numpy(value)
+
+    def itself(again: Tensor) -> Tensor:
+        return loss(again, targets, **options)
+
+    result: Tensor = _Small.apply(predictions, value, found[1], itself)
+    return result
+
+
+def each(change: Callable[[Tensor], Any], value: Any) -> Any:
+    """Change every tensor, also in tuples, lists and partial functions."""
+    if isinstance(value, partial):
+        keywords = {key: each(change, part) for key, part in value.keywords.items()}
+        return partial(value.func, *each(change, value.args), **keywords)
+    if isinstance(value, (tuple, list)):
+        return type(value)(each(change, part) for part in value)
+    return change(value) if isinstance(value, Tensor) else value
+
+
+def view(tensor: Tensor) -> Any:
+    """NumPy's view of a tensor in host memory."""
+    return tensor.detach().numpy()
 
 
 class Recorder:

@@ -15,11 +15,13 @@ from ..grid import cell_weights, cells, members, need_axes, sum_cells
 from ..maps import checked_spacing, signed_distances
 from ..pixels import Pixels
 from ..reductions import Classes
+from ..remembered import remembered
 
 EPS = 1e-7
 """Below precision, recall and F1, as in the published code: a border of length 0 gives 0 and not NaN."""
 
 
+@remembered
 @documented
 def boundary_loss(
     predictions: Array,
@@ -163,6 +165,7 @@ def _given_distances(pixels: Pixels, layout: checks.Layout, distance_maps: Array
     return phi if block.valid is None else xp.where(block.class_axis(block.valid), phi, 0.0)
 
 
+@remembered
 @documented
 def boundary_f1_loss(
     predictions: Array,

@@ -14,9 +14,11 @@ from ..docstrings import documented
 from ..elementary import divide, power
 from ..pixels import Pixels
 from ..reductions import Classes, pixel_sums
+from ..remembered import remembered
 from .cross_entropy import cross_entropy_terms
 
 
+@remembered
 @documented
 def dice_cross_entropy_loss(
     predictions: Array,
@@ -107,6 +109,7 @@ def dice_cross_entropy_loss(
     return dice_weight * overlap + cross_entropy_weight * cross_entropy
 
 
+@remembered
 @documented
 def combo_loss(
     predictions: Array,
@@ -191,6 +194,7 @@ def _element_sums(block: Block, beta: float) -> tuple[Array, Array]:
     return xp.sum(block.sum_pixels(loss), axis=1), xp.sum(shares, axis=1)
 
 
+@remembered
 @documented
 def exponential_logarithmic_loss(
     predictions: Array,

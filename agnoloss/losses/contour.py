@@ -14,8 +14,10 @@ from ..elementary import divide
 from ..grid import cell_weights, cells, need_axes, sum_cells
 from ..pixels import Pixels
 from ..reductions import Classes
+from ..remembered import remembered
 
 
+@remembered
 @documented
 def active_contour_loss(
     predictions: Array,

@@ -12,8 +12,10 @@ from ..docstrings import documented
 from ..elementary import divide
 from ..pixels import Pixels
 from ..reductions import over_pixels
+from ..remembered import remembered
 
 
+@remembered
 @documented
 def cross_entropy_loss(
     predictions: Array,
@@ -118,6 +120,7 @@ def binary_terms(block: Block, e: float, pos_weight: Array) -> tuple[Array, Arra
     return block.per_element(-block.over_sides(lambda side: side.log_p, pos_weight, smoothing=e))
 
 
+@remembered
 @documented
 def balanced_cross_entropy_loss(
     predictions: Array,

@@ -14,10 +14,12 @@ from ..block import Block
 from ..docstrings import documented
 from ..pixels import Pixels
 from ..reductions import over_pixels
+from ..remembered import remembered
 from ..setting import Side
 from .cross_entropy import binary_terms, multiclass_terms
 
 
+@remembered
 @documented
 def cost_sensitive_cross_entropy_loss(
     predictions: Array,
@@ -86,6 +88,7 @@ def _cost_sensitive(block: Block, costs: Array) -> tuple[Array, Array | None]:
     return -block.over_targets(lambda side: side.log_p, w, cost), block.target_share(w)
 
 
+@remembered
 @documented
 def top_k_cross_entropy_loss(
     predictions: Array,
@@ -174,6 +177,7 @@ def _first(backend: Backend, dtype: Any, counts: Array, k: Fraction) -> Array:
     return xp.astype(backend.cumulative_sum(counts) <= xp.where(size < 1, 1, size), dtype)
 
 
+@remembered
 @documented
 def conservative_loss(
     predictions: Array,

@@ -10,10 +10,12 @@ from ..counts import class_sums
 from ..docstrings import documented
 from ..pixels import Pixels
 from ..reductions import Classes
+from ..remembered import remembered
 from .boundary import border
 from .region_variants import generalized_dice
 
 
+@remembered
 @documented
 def dice_boundary_loss(
     predictions: Array,

@@ -14,9 +14,11 @@ from ..docstrings import documented
 from ..elementary import power
 from ..pixels import Pixels
 from ..reductions import over_pixels
+from ..remembered import remembered
 from ..setting import Side
 
 
+@remembered
 @documented
 def focal_loss(
     predictions: Array,

@@ -10,8 +10,10 @@ from ..block import Block
 from ..docstrings import documented
 from ..pixels import Pixels
 from ..reductions import Classes
+from ..remembered import remembered
 
 
+@remembered
 @documented
 def lovasz_softmax_loss(
     predictions: Array,
@@ -74,6 +76,7 @@ def lovasz_softmax_loss(
     return chosen.reduce(losses, true)
 
 
+@remembered
 @documented
 def lovasz_hinge_loss(
     predictions: Array,

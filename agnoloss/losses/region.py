@@ -10,8 +10,10 @@ from ..counts import class_sums, dice, jaccard, squared_class_sums, tversky
 from ..docstrings import documented
 from ..pixels import Pixels
 from ..reductions import Classes
+from ..remembered import remembered
 
 
+@remembered
 @documented
 def dice_loss(
     predictions: Array,
@@ -81,6 +83,7 @@ def dice_loss(
     return chosen.reduce(1 - dice(pixels.xp, chosen.pool(counts), smooth), counts.true)
 
 
+@remembered
 @documented
 def jaccard_loss(
     predictions: Array,
@@ -144,6 +147,7 @@ def jaccard_loss(
     return chosen.reduce(1 - jaccard(pixels.xp, chosen.pool(counts), smooth), counts.true)
 
 
+@remembered
 @documented
 def tversky_loss(
     predictions: Array,

@@ -11,8 +11,10 @@ from ..docstrings import documented
 from ..elementary import log_cosh, power, ratio
 from ..pixels import Pixels
 from ..reductions import Classes
+from ..remembered import remembered
 
 
+@remembered
 @documented
 def focal_tversky_loss(
     predictions: Array,
@@ -88,6 +90,7 @@ def focal_tversky_loss(
     return chosen.reduce(power(pixels.xp, 1 - index, 1 / gamma), counts.true)
 
 
+@remembered
 @documented
 def log_cosh_dice_loss(
     predictions: Array,
@@ -150,6 +153,7 @@ def log_cosh_dice_loss(
     return chosen.reduce(log_cosh(pixels.xp, 1 - score), counts.true)
 
 
+@remembered
 @documented
 def generalized_dice_loss(
     predictions: Array,

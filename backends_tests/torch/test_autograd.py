@@ -8,7 +8,14 @@ import pytest
 import torch
 from torch.autograd import gradcheck, gradgradcheck
 
-from agnoloss import cross_entropy_loss, dice_loss, grad, jaccard_loss, tversky_loss, value_and_grad
+from agnoloss import (
+    cross_entropy_loss,
+    dice_loss,
+    grad,
+    jaccard_loss,
+    tversky_loss,
+    value_and_grad,
+)
 from conformance.losses import LOSSES, mode_of
 
 losses = pytest.mark.parametrize("loss", LOSSES.values(), ids=LOSSES)
@@ -183,3 +190,33 @@ def test_nothing_is_kept_alive(loss):
         assert alive() is None
     finally:
         gc.enable()
+
+
+@losses
+def test_programs_of_small_inputs_give_what_autograd_gives(loss):
+    for seed in range(3):
+        z, y, mode = inputs(loss, seed=seed)
+        expected = value_and_grad(loss.__wrapped__)(z, y, mode=mode)
+        z.requires_grad_()
+        value = loss(z, y, mode=mode)
+        (gradient,) = torch.autograd.grad(3 * value, z, retain_graph=True)
+        (again,) = torch.autograd.grad(3 * value, z)
+        assert torch.equal(again, gradient)
+        torch.testing.assert_close(value.detach(), expected[0], rtol=1e-11, atol=1e-15)
+        torch.testing.assert_close(gradient, 3 * expected[1], rtol=1e-11, atol=1e-15)
+        without = loss(z.detach(), y, mode=mode)
+        assert not without.requires_grad
+        torch.testing.assert_close(without, expected[0], rtol=1e-11, atol=1e-15)
+
+
+def test_a_remembered_gradient_has_a_gradient():
+    z, y, mode = inputs(cross_entropy_loss)
+
+    def penalty(loss):
+        value = loss(z.requires_grad_(), y, mode=mode)
+        (gradient,) = torch.autograd.grad(value, z, create_graph=True)
+        return value, torch.autograd.grad((gradient**2).sum(), z)[0]
+
+    value, found = penalty(cross_entropy_loss)
+    assert "Small" in type(value.grad_fn).__name__
+    torch.testing.assert_close(found, penalty(cross_entropy_loss.__wrapped__)[1])
