@@ -129,19 +129,21 @@ class _TracedBackend(TapeBackend):
 
     def _parts(self, block: Any) -> Any:
         """The inner backend's, noted once."""
-        if "parts" not in block.__dict__:
-            block.parts = self.tape.call(self.inner.parts, block.wide, block.labels, block.valid)
-        return block.parts
+        known = block.__dict__
+        if "parts" not in known:
+            scores = known.get("scores", block.wide)
+            known["parts"] = scores, self.tape.call(self.inner.parts, scores, block.labels, block.valid)
+        return known["parts"]
 
     def label_log_probs(self, block: Any) -> Array:
         """The inner backend's."""
-        return self._parts(block)[2] if self.closes else Backend.label_log_probs(self, block)
+        return self._parts(block)[1][2] if self.closes else Backend.label_log_probs(self, block)
 
     def prob_sums(self, block: Any) -> Array:
         """The inner backend's."""
         if not self.closes:
             return Backend.prob_sums(self, block)
-        return self.tape.call(self.inner.parts_sums, *self._parts(block)[:2], block.weights)
+        return self.tape.call(self.inner.parts_sums, *self._parts(block)[1][:2], block.weights)
 
     def adopt(self, array: Array, other: Backend, name: str) -> Array:
         """Its own boxes alone."""

@@ -62,8 +62,12 @@ def outcome(
     if options.get("all_reduce") is not None or options.get("reduction") == "none":
         return None
     given = predictions, targets, tuple(options.items())
+    inputs: list[Array] = []
+    each_array(given, inputs.append)
+    if any(known_backend(type(array)) is not backend for array in inputs):
+        return None
     try:
-        key = loss, gradient, type(predictions), type(targets), signature(given)
+        key = loss, gradient, signature(given)
         program = _met[key]
     except TypeError:  # an option that cannot be told from others
         return None
@@ -72,8 +76,6 @@ def outcome(
         remember(_met, key, program)
     if isinstance(program, bool):
         return None
-    inputs: list[Array] = []
-    each_array(given, inputs.append)
     try:
         found: list[Array] = program(inputs)
     except Changed:

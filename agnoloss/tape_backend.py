@@ -138,13 +138,15 @@ class TapeBackend(Backend):
         inner, mask = self.inner, valid.value
         return self.tape.note(inner.masked(values.value, mask), (values, lambda g: inner.masked(g, mask)))
 
-    def _parts(self, block: Any) -> tuple[Array, Array, Array]:
-        """What the inner backend finds in a block, once."""
+    def _parts(self, block: Any) -> tuple[Array, tuple[Array, Array, Array]]:
+        """Scores of a block and what the inner backend finds in them, once."""
         known = block.__dict__
         if "parts" not in known:
+            # scores that are there already may be what is differentiated; else they need no mask here
+            scores = known.get("scores", block.wide)
             valid = self.tape.plain(block.valid)
-            known["parts"] = self.inner.parts(block.wide.value, block.labels.value, valid)
-        parts: tuple[Array, Array, Array] = known["parts"]
+            known["parts"] = scores, self.inner.parts(scores.value, block.labels.value, valid)
+        parts: tuple[Array, tuple[Array, Array, Array]] = known["parts"]
         return parts
 
     def label_log_probs(self, block: Any) -> Array:
@@ -152,23 +154,23 @@ class TapeBackend(Backend):
         if not self.inner.closes:
             return super().label_log_probs(block)
         inner, labels, valid = self.inner, block.labels.value, self.tape.plain(block.valid)
-        values, totals, log_probs = self._parts(block)
+        scores, (values, totals, log_probs) = self._parts(block)
 
         def back(g: Array) -> Array:
             d = g if valid is None else inner.masked(g, valid)
             return inner.parts_gradient(values, totals, labels, None, d, None)
 
-        return self.tape.note(log_probs, (block.wide, back))
+        return self.tape.note(log_probs, (scores, back))
 
     def prob_sums(self, block: Any) -> Array:
         """d z_c = u p_c (b_c - sum_k p_k b_k)."""
         if not self.inner.closes or self.tape.any_tracked(block.weights):
             return super().prob_sums(block)
         inner, labels, weights = self.inner, block.labels.value, self.tape.plain(block.weights)
-        values, totals, _ = self._parts(block)
+        scores, (values, totals, _) = self._parts(block)
         return self.tape.note(
             inner.parts_sums(values, totals, weights),
-            (block.wide, lambda b: inner.parts_gradient(values, totals, labels, weights, None, b)),
+            (scores, lambda b: inner.parts_gradient(values, totals, labels, weights, None, b)),
         )
 
     def sum_blocks(self, pixels: Any, statistics: tuple[Callable[..., Any], ...]) -> list[Any]:

@@ -149,31 +149,36 @@ class NumPy(Backend):
     ) -> tuple[Array, Array, Array | None]:
         """In place; and without the largest score where the sums show that none was needed."""
         with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-            totals, class_sums = self._exponentials(block, pieces, place, sums, None)
+            for attempt in _ATTEMPTS:
+                totals, class_sums, top = self._exponentials(block, pieces, place, sums, attempt)
+                if attempt is _ATTEMPTS[-1] or not totals.size:
+                    break
+                if _SAFE_SUMS[0] < totals.min() and totals.max() < _SAFE_SUMS[1]:
+                    break
             own = self.upcast(self.gather(block.predictions, block.labels))
-            far = totals.size and not (_SAFE_SUMS[0] < totals.min() and totals.max() < _SAFE_SUMS[1])
-            if far:  # or NaN, perhaps where pixels do not count
-                top = np.empty_like(totals)
-                totals, class_sums = self._exponentials(block, pieces, place, sums, top)
+            if top is not None:
                 own -= top
             own -= np.log(totals)
-        if block.valid is not None and totals.size and (far or not own.min() > -math.inf):
+        plain = attempt is _ATTEMPTS[0] and (not own.size or own.min() > -math.inf)
+        if block.valid is not None and not plain:
             own = self.masked(own, block.valid)
         return own, None if sums else totals, class_sums
 
     def _exponentials(
-        self, block: Any, pieces: Sequence[Piece], place: Array | None, sums: bool, top: Array | None
-    ) -> tuple[Array, Array | None]:
-        """Totals and class sums, as `look` returns them; the largest scores go to `top`, if it is there."""
-        logits, weights, valid = block.predictions, block.weights, block.valid
+        self, block: Any, pieces: Sequence[Piece], place: Array | None, sums: bool, attempt: Attempt
+    ) -> tuple[Array, Array | None, Array | None]:
+        """Totals and class sums, as `look` returns them, and the largest scores where they were taken off."""
+        masked, shifted = attempt
+        logits, weights = block.predictions, block.weights
         totals = np.empty((logits.shape[0], logits.shape[2]), block.dtype)
+        top = np.empty_like(totals) if shifted else None
         class_sums = np.zeros(logits.shape[:2], block.dtype) if sums else None
         for n, p in pieces:
             scores = self.upcast(logits[n, :, p])
             values = _scratch(scores.shape, scores.dtype, 0) if place is None else place[n, :, p]
+            if masked and block.valid is not None:
+                scores = self.masked(scores, block.valid[n, None, p])
             if top is not None:
-                if valid is not None:
-                    scores = self.masked(scores, valid[n, None, p])
                 scores.max(axis=1, out=top[n, p])
                 scores = np.subtract(scores, top[n, None, p], out=values)
             np.exp(scores, out=values)
@@ -184,7 +189,7 @@ class NumPy(Backend):
                     inverse *= weights[n, None, p]
                 values *= inverse
                 class_sums[n] += values.sum(axis=2)
-        return totals, class_sums
+        return totals, class_sums, top
 
     def softmax_gradient(
         self,
@@ -293,6 +298,12 @@ class NumPy(Backend):
         length = values.shape[axis]
         return reduce(np.maximum, (neighbours.part(windows, axis, s, length) for s in range(size)))
 
+
+Attempt = tuple[bool, bool]
+"""Whether scores that do not count are made 0, and whether the largest of a pixel is taken off."""
+
+_ATTEMPTS: tuple[Attempt, ...] = ((False, False), (True, False), (True, True))
+"""Far scores, or NaN, are rare; where they do not count, what counts has the digits it has without them."""
 
 # Between these no exponential that matters has lost digits, and the logarithm of the sum has its last
 # digit near 1e-6, as the scores themselves.

@@ -132,7 +132,7 @@ def test_a_program_of_one_call_does_not_serve_another(first, second):
 
 def test_programs_are_remembered_and_forgotten(monkeypatch):
     monkeypatch.setattr(recorder, "_known", {})
-    monkeypatch.setattr(recorder, "KEPT", 5)
+    monkeypatch.setattr(programs, "KEPT", 5)
     with in_blocks("on"):
         values()
         known = dict(recorder._known)
