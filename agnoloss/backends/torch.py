@@ -140,9 +140,8 @@ class Torch(Backend):
         self, loss: Callable[..., Array], predictions: Array, targets: Any, options: dict[str, Any]
     ) -> Array | None:
         """On a CPU, by a program of NumPy: it takes a third of the time of as many operations of torch."""
-        if not _in_host_memory(predictions) or predictions.dtype not in _FULL:
-            return None
-        if not _constant((targets, tuple(options.values()))):
+        beside = targets, tuple(options.values())
+        if not _constant(beside) or not all(map(_viewable, (predictions, *_tensors(beside)))):
             return None
         return torch_blocks.remembered(loss, _numpy(), predictions, targets, options)
 
@@ -247,6 +246,13 @@ def _in_host_memory(tensor: Tensor) -> bool:
     return _is_plain(tensor) and tensor.device.type == "cpu"
 
 
+def _viewable(tensor: Tensor) -> bool:
+    """Whether NumPy can view a tensor, or its copy in full precision."""
+    return _in_host_memory(tensor) and not (
+        tensor.is_complex() or tensor.is_quantized or str(tensor.dtype).startswith("torch.float8")
+    )
+
+
 def _is_plain(tensor: Tensor) -> bool:
     """Whether a tensor is one, and nothing traces or batches it."""
     return (
@@ -268,16 +274,19 @@ def _in_blocks(pixels: Any, *others: Any) -> bool:
     if not worthwhile(pixels) or predictions.dtype not in _FULL:
         return False
     beside = (pixels.targets, pixels.pixel_weights, pixels.class_weights, others)
-    return _is_plain(predictions) and predictions.device.type in ("cpu", "cuda") and _constant(beside)
+    return (
+        _is_plain(predictions)
+        and predictions.device.type in ("cpu", "cuda")
+        and _constant(beside)
+        and not any(tensor.dtype == torch.bfloat16 for tensor in _tensors(beside))
+    )
 
 
 def _constant(beside: Any) -> bool:
     """Whether tensors beside predictions are plain, and predictions alone are differentiated, in reverse."""
     return (
         all(
-            _is_plain(tensor)
-            and tensor.device.type in ("cpu", "cuda")
-            and not (tensor.requires_grad or tensor.dtype == torch.bfloat16)
+            _is_plain(tensor) and tensor.device.type in ("cpu", "cuda") and not tensor.requires_grad
             for tensor in _tensors(beside)
         )
         and torch._C._functorch.maybe_current_level() is None

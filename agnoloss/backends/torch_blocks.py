@@ -71,6 +71,8 @@ def remembered(
     """Value of a loss from a program of NumPy's views, if there is one."""
     from ..remembered import outcome
 
+    predictions, targets = _full(predictions), each(_full, targets)
+    options = {name: each(_full, option) for name, option in options.items()}
     gradient = predictions.requires_grad and torch.is_grad_enabled()
     views = {name: each(view, option) for name, option in options.items()}
     found = outcome(loss, numpy, view(predictions), each(view, targets), views, gradient)
@@ -95,6 +97,11 @@ def each(change: Callable[[Tensor], Any], value: Any) -> Any:
     if isinstance(value, (tuple, list)):
         return type(value)(each(change, part) for part in value)
     return change(value) if isinstance(value, Tensor) else value
+
+
+def _full(tensor: Tensor) -> Tensor:
+    """Half precision in float32."""
+    return tensor.float() if tensor.dtype in (torch.float16, torch.bfloat16) else tensor
 
 
 def view(tensor: Tensor) -> Any:
