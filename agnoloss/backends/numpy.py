@@ -48,8 +48,8 @@ class NumPy(Backend):
         if not ignored:
             return array.min().item(), array.max().item()
         flat, found = array.reshape(-1), []
-        for start in range(0, flat.size, _PIECE):  # labels of 8 bytes may be twice as large as scores
-            piece = flat[start : start + _PIECE]
+        for start in range(0, flat.size, PIECE):  # labels of 8 bytes may be twice as large as scores
+            piece = flat[start : start + PIECE]
             for label in ignored:
                 piece = piece * (piece != label)
             found += [piece.min(), piece.max()]
@@ -253,12 +253,12 @@ class NumPy(Backend):
         where = np.flatnonzero(errors != 0)
         packs = errors.dtype == np.float32 and errors.size <= _POSITION + 1
         order = _packed(errors, sides, where) if packs else where[np.argsort(-errors[where])]
-        for start in range(0, order.size, _PIECE):
-            piece = order[start : start + _PIECE]
+        for start in range(0, order.size, PIECE):
+            piece = order[start : start + PIECE]
             if not packs:
                 yield piece, errors[piece], sides[piece]
                 continue
-            bits = (piece >> np.uint64(32)).astype(np.uint32) ^ _MAGNITUDE
+            bits = (piece >> np.uint64(32)).astype(np.uint32) ^ MAGNITUDE
             side = (piece >> np.uint64(30)).astype(np.int8) & np.int8(3)
             yield (piece & _POSITION).astype(np.intp), bits.view(np.float32), side
 
@@ -332,13 +332,13 @@ def _zeros(count: int, dtype: Any) -> Array:
 
 _kept_zeros: dict[Any, Array] = {}
 
-_MAGNITUDE = np.uint32(0x7FFFFFFF)
+MAGNITUDE = np.uint32(0x7FFFFFFF)
 """The bits of a float32 without its sign."""
 
 _POSITION = np.uint64(2**30 - 1)
 """The bits of a packed key that say where in the row a pixel stands."""
 
-_PIECE = 2**15
+PIECE = 2**15
 """Pixels that are looked at together: with a dozen arrays of them in a core's cache."""
 
 
@@ -354,7 +354,7 @@ def _packed(errors: Array, sides: Array, where: Array) -> Array:
     lower = sides.astype(np.uint32)
     lower <<= np.uint32(30)
     lower |= where.astype(np.uint32)
-    keys = ((errors.view(np.uint32) & _MAGNITUDE) ^ _MAGNITUDE).astype(np.uint64)
+    keys = ((errors.view(np.uint32) & MAGNITUDE) ^ MAGNITUDE).astype(np.uint64)
     keys <<= np.uint64(32)
     keys |= lower
     for lowest in (32, 48):

@@ -140,8 +140,13 @@ class Torch(Backend):
         self, loss: Callable[..., Array], predictions: Array, targets: Any, options: dict[str, Any]
     ) -> Array | None:
         """On a CPU, by a program of NumPy: it takes a third of the time of as many operations of torch."""
-        beside = targets, tuple(options.values())
-        if not _constant(beside) or not all(map(_viewable, (predictions, *_tensors(beside)))):
+        from ..programs import each_array
+
+        if not _viewable(predictions):
+            return None
+        beside, arrays = (targets, tuple(options.values())), [predictions]
+        each_array(beside, arrays.append)
+        if not all(map(_viewable, arrays)) or not _constant(beside):
             return None
         return torch_blocks.remembered(loss, _numpy(), predictions, targets, options)
 
@@ -171,12 +176,13 @@ class Torch(Backend):
         per_image: bool,
         matters: Callable[[int, float], bool],
     ) -> list[Array]:
-        """On a CPU in NumPy: it sorts integers faster, and a row at a time in less memory."""
+        """On a CPU in NumPy, a row at a time in less memory, and sorted by torch."""
         from ..sorted_sums import SortedSums
+        from . import torch_sort
 
         if not _in_blocks(pixels) or not _in_host_memory(pixels.predictions):
             return super().sum_sorted(pixels, errors, weigh, per_image, matters)
-        on_numpy = pixels.on(_numpy(), partial(torch_blocks.each, torch_blocks.view))
+        on_numpy = pixels.on(torch_sort.BACKEND, partial(torch_blocks.each, torch_blocks.view))
         sums = SortedSums(on_numpy, errors, weigh, per_image, matters)
         return sums.split(self.xp, torch_blocks.Sums.apply(pixels.predictions, pixels, sums))
 
@@ -247,7 +253,7 @@ def _in_host_memory(tensor: Tensor) -> bool:
 
 
 def _viewable(tensor: Tensor) -> bool:
-    """Whether NumPy can view a tensor, or its copy in full precision."""
+    """Whether it is a tensor that NumPy can view, or its copy in full precision."""
     return _in_host_memory(tensor) and not (
         tensor.is_complex() or tensor.is_quantized or str(tensor.dtype).startswith("torch.float8")
     )

@@ -137,7 +137,9 @@ def lovasz_hinge_loss(
 
 def _distances(block: Block) -> Array:
     """|y - p|."""
-    return block.xp.where(block.is_class, block.complements, block.probs)
+    if block.multiclass:
+        return block.targets + (1 - 2 * block.targets) * block.probs
+    return block.xp.where(block.is_class, block.complements, block.probs)  # small 1 - p have all digits
 
 
 def _hinges(block: Block) -> Array:
