@@ -219,3 +219,52 @@ def test_a_graph_holds_no_copy_of_the_options():
     for weights in ([1.0, 2.0, 3.0], [1.0, 2.0, 3.0]):
         compiled(z, y, class_weights=weights)
     assert counter.frame_count == 1
+
+
+@pytest.mark.parametrize("name", ["cross_entropy_loss", "dice_cross_entropy_loss"])
+def test_what_ignored_pixels_hold_leaves_no_trace(name):
+    z, y = inputs(LOSSES[name])
+    y[0, :2] = 255
+    z[0, :, 0], z[0, 1, 1] = torch.nan, torch.inf
+    compiled = torch.compile(LOSSES[name], fullgraph=True, backend="aot_eager")
+    agrees(compiled, LOSSES[name], z, y, {"ignore_index": 255})
+    weights = torch.ones(y.shape, dtype=z.dtype).masked_fill(y == 255, 0.0)
+    agrees(compiled, LOSSES[name], z, y.clamp(0, 2), {"pixel_weights": weights})
+
+
+@pytest.mark.parametrize("name", ["cross_entropy_loss", "dice_loss"])
+def test_transformations_inside_the_graph(name):
+    """Second derivatives, and gradients of a batch: dynamo has no rule for those of a Function."""
+    z, y = inputs(LOSSES[name])
+
+    def curvature(z):
+        return (torch.func.grad(LOSSES[name])(z, y) ** 2).sum()
+
+    def gradients(z):
+        return torch.vmap(lambda z, y: torch.func.grad(LOSSES[name])(z[None], y[None]))(z, y)
+
+    for function in (torch.func.grad(curvature), gradients):
+        compiled = torch.compile(function, fullgraph=True, backend="aot_eager")
+        torch.testing.assert_close(compiled(z), function(z), rtol=1e-12, atol=1e-16)
+
+
+def test_gradient_for_weights_inside_the_graph():
+    z, y = inputs(dice_loss)
+    compiled = torch.compile(dice_loss, fullgraph=True, backend="aot_eager")
+    gradients = []
+    for loss in (compiled, dice_loss):
+        weights = torch.linspace(0, 2, y.numel(), dtype=z.dtype).reshape(y.shape).requires_grad_()
+        loss(z, y, pixel_weights=weights).backward()
+        gradients.append(weights.grad)
+    torch.testing.assert_close(*gradients, rtol=1e-12, atol=1e-16)
+
+
+@pytest.mark.parametrize("label", [2**40 + 1, -(2**40), 2**31])
+def test_labels_beyond_32_bits(label):
+    """They stop at the largest and the smallest: none becomes a class."""
+    z, y = inputs(cross_entropy_loss)
+    expected = cross_entropy_loss(z, y.masked_fill(y == 1, 255), ignore_index=255)
+    y[y == 1] = label
+    compiled = torch.compile(cross_entropy_loss, fullgraph=True, backend="eager")
+    assert compiled(z, y).isnan()
+    torch.testing.assert_close(compiled(z, y, ignore_index=label), expected, rtol=1e-12, atol=0)
