@@ -393,6 +393,8 @@ class Block:
     def sizes(self) -> Array:
         """Weight of all that counts, sum_i u_i: (n, C)."""
         nothing = self.xp.zeros_like(self.target_counts)
+        if self.multiclass and self.labels is not None:  # what counts is of one class each
+            return nothing + self.xp.sum(self.target_counts, axis=1, keepdims=True)
         if self.weights is None:
             return nothing + self.predictions.shape[2]
         return nothing + self.xp.sum(self.class_axis(self.weights), axis=2)
