@@ -3,8 +3,8 @@
 Inductor fuses each of them into a few loops. What autograd makes of plain operations it does not: the
 backward pass of a gather writes zeros for every score and scatters into them, that of a sum for each
 label adds up over classes what it could look up, and scores masked beforehand are masked in every loop.
-On 4 x 19 x 256 x 256 scores, value and gradient of cross entropy take 0.7 of the time that a gather of
-log_softmax takes and half its memory; those of Dice 0.4 and half.
+On 4 x 19 x 256 x 256 scores, value and gradient of cross entropy take half the time and memory that a
+gather of log_softmax takes (12 to 6 ms on two cores), those of Dice 0.4 of the time (23 to 9 ms).
 
 Rules compute anew what they need: the compiler finds that it is there already. So they need nothing but
 the input, and are differentiable as often as one likes. Scores are not masked, so that those of ignored
