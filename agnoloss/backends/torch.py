@@ -36,7 +36,8 @@ class Torch(Backend):
         """int64, which gather and scatter require; int32 where Inductor compiles.
 
         It does not compute a bool of integers of 64 bits a second time, for the backward pass, but stores
-        it: that takes a quarter of the time of cross entropy's forward pass. Labels that int32 cannot hold stop where it does.
+        it: a quarter of the time of cross entropy's forward pass. Labels that int32 cannot hold stop where
+        it does.
         """
         wide = array.to(torch.int64)
         return wide.clamp(*_INT32).to(torch.int32) if _compiles() else wide
