@@ -44,8 +44,9 @@ class ClosedBlocks(Blocks):
         self.arrays = 1 if gradient else 2  # of exponentials, in the gradient's place or in scratch
         super().__init__(pixels, statistics, derivatives, only, gradient)
         images, _, places = self.shape
-        share = -(-images * places // (2 * passes.THREADS if pixels.backend.threads else 1))
-        panel = max(min(share, pixels.backend.panel_pixels), self.step if pixels.backend.threads else 1)
+        # small beside the input, since each thread has a dozen arrays of a panel's pixels
+        share = -(-images * places // (8 * passes.THREADS if pixels.backend.threads else 1))
+        panel = max(min(share, pixels.backend.panel_pixels), 1)
         self._panels = self.cut((slice(0, images), slice(0, places)), panel)
 
     def vector(self) -> Array:

@@ -45,7 +45,7 @@ class Passes:
         Input off every tape, on a backend that writes into arrays.
     """
 
-    arrays = 10
+    arrays = 5
     """Arrays as large as the scores of a block that are in use at a time, roughly."""
 
     threads = True

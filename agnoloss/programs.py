@@ -32,10 +32,14 @@ class Tracer(Tape):
     ----------
     inner : Backend
         Of the arrays in the boxes.
+    keeps : bool
+        Whether what it computes is kept. Otherwise, to save memory, its boxes hold ones of the same
+        shapes, and no question may be asked about them.
     """
 
-    def __init__(self, inner: Backend) -> None:
+    def __init__(self, inner: Backend, keeps: bool = True) -> None:
         super().__init__(inner)
+        self.keeps = keeps
         self.xp: Any = _TracedNamespace(self)
         self.backend = _TracedBackend(self)
         self.steps: list[tuple[Callable[..., Any], tuple[Any, ...], dict[str, Any], Box]] = []
@@ -75,13 +79,16 @@ class Tracer(Tape):
         if hasattr(value, "dtype"):
             return self._noted(value, function, args, kwargs)
         if _boxes((args, kwargs)):
-            if type(value) is not bool:
+            if not self.keeps or type(value) is not bool:
                 raise Untraceable(f"{value!r} was read off an array")
             self._noted(value, _asked, (function, value, *args), kwargs)
             self.questions.append(self.steps[-1][3])
         return value
 
     def _noted(self, value: Any, function: Callable[..., Any], args: Any, kwargs: Any) -> Box:
+        if not (self.keeps or isinstance(value, (tuple, list)) or value.shape == ()):
+            one = self.inner.constant(1, value.dtype, value)
+            value = self.inner.xp.broadcast_to(one, value.shape)
         box = Box(value, self, (), False)
         self.steps.append((function, args, kwargs, box))
         return box

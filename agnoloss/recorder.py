@@ -90,7 +90,7 @@ class Recorder:
 
     def _trace(self, what: tuple[Any, ...], block: Block, leaves: tuple[str, ...]) -> Any:
         """The program, and what the results look like."""
-        tracer = Tracer(self._setting.backend)
+        tracer = Tracer(self._setting.backend, keeps=False)
         *arrays, weights, functions, given = tracer.take(self._inputs(block, leaves))
         block = Block(replace(self._setting, backend=tracer.backend, class_weights=weights), *arrays)
         if leaves in (SCORES, WIDE):

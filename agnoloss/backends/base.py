@@ -335,8 +335,8 @@ class Backend:
     """Whether results may be written into parts of arrays, block by block."""
 
     block_elements = 500_000
-    """Scores in a block, 2 MB of float32. Half stays nearer to a core, but two threads then wait more
-    often for the interpreter; twice as many are slower for region losses."""
+    """Scores that are worked on at a time, 2 MB of float32: with fewer, two threads wait more often for the
+    interpreter; up to two millions the time is the same, in more memory."""
 
     panel_pixels = 2**15
     """Pixels whose own numbers are computed together, at most: with fewer Python takes longer."""

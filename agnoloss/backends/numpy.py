@@ -48,8 +48,8 @@ class NumPy(Backend):
         if not ignored:
             return array.min().item(), array.max().item()
         flat, found = array.reshape(-1), []
-        for start in range(0, flat.size, PIECE):  # labels of 8 bytes may be twice as large as scores
-            piece = flat[start : start + PIECE]
+        for start in range(0, flat.size, _PIECE):  # labels of 8 bytes may be twice as large as scores
+            piece = flat[start : start + _PIECE]
             for label in ignored:
                 piece = piece * (piece != label)
             found += [piece.min(), piece.max()]
@@ -148,6 +148,8 @@ class NumPy(Backend):
         self, block: Any, pieces: Sequence[Piece], place: Array | None, sums: bool
     ) -> tuple[Array, Array, Array | None]:
         """In place; and without the largest score where the sums show that none was needed."""
+        own = self.upcast(self.gather(block.predictions, block.labels))
+        del block.labels  # 8 bytes for each pixel, in each thread
         with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
             for attempt in _ATTEMPTS:
                 totals, class_sums, top = self._exponentials(block, pieces, place, sums, attempt)
@@ -155,7 +157,6 @@ class NumPy(Backend):
                     break
                 if _SAFE_SUMS[0] < totals.min() and totals.max() < _SAFE_SUMS[1]:
                     break
-            own = self.upcast(self.gather(block.predictions, block.labels))
             if top is not None:
                 own -= top
             own -= np.log(totals)
@@ -253,12 +254,12 @@ class NumPy(Backend):
         where = np.flatnonzero(errors != 0)
         packs = errors.dtype == np.float32 and errors.size <= _POSITION + 1
         order = _packed(errors, sides, where) if packs else where[np.argsort(-errors[where])]
-        for start in range(0, order.size, PIECE):
-            piece = order[start : start + PIECE]
+        for start in range(0, order.size, _PIECE):
+            piece = order[start : start + _PIECE]
             if not packs:
                 yield piece, errors[piece], sides[piece]
                 continue
-            bits = (piece >> np.uint64(32)).astype(np.uint32) ^ MAGNITUDE
+            bits = (piece >> np.uint64(32)).astype(np.uint32) ^ _MAGNITUDE
             side = (piece >> np.uint64(30)).astype(np.int8) & np.int8(3)
             yield (piece & _POSITION).astype(np.intp), bits.view(np.float32), side
 
@@ -324,21 +325,27 @@ def _scratch(shape: tuple[int, ...], dtype: Any, which: int) -> Array:
 
 def _zeros(count: int, dtype: Any) -> Array:
     """Zeros, to be read."""
-    kept = _kept_zeros.get(dtype)
+    return _constant("zeros", count, dtype)
+
+
+def _constant(name: str, count: int, dtype: Any) -> Array:
+    """What ``numpy.zeros`` or ``numpy.arange`` makes, from an array that is kept."""
+    kept = _constants.get((name, dtype))
     if kept is None or kept.size < count:
-        kept = _kept_zeros[dtype] = np.zeros(count, dtype)
+        kept = _constants[name, dtype] = getattr(np, name)(count, dtype=dtype)
+        kept.flags.writeable = False
     return kept[:count]
 
 
-_kept_zeros: dict[Any, Array] = {}
+_constants: dict[Any, Array] = {}
 
-MAGNITUDE = np.uint32(0x7FFFFFFF)
+_MAGNITUDE = np.uint32(0x7FFFFFFF)
 """The bits of a float32 without its sign."""
 
 _POSITION = np.uint64(2**30 - 1)
 """The bits of a packed key that say where in the row a pixel stands."""
 
-PIECE = 2**15
+_PIECE = 2**15
 """Pixels that are looked at together: with a dozen arrays of them in a core's cache."""
 
 
@@ -354,7 +361,7 @@ def _packed(errors: Array, sides: Array, where: Array) -> Array:
     lower = sides.astype(np.uint32)
     lower <<= np.uint32(30)
     lower |= where.astype(np.uint32)
-    keys = ((errors.view(np.uint32) & MAGNITUDE) ^ MAGNITUDE).astype(np.uint64)
+    keys = ((errors.view(np.uint32) & _MAGNITUDE) ^ _MAGNITUDE).astype(np.uint64)
     keys <<= np.uint64(32)
     keys |= lower
     for lowest in (32, 48):
@@ -380,8 +387,8 @@ def _memory(values: Array, steps: list[int]) -> Array:
 
 def _positions(labels: Array, steps: list[int]) -> Array:
     """Where in memory the entry of each pixel's class lies, for the steps of (n, C, p)."""
-    positions = labels * steps[1]
-    positions += np.arange(labels.shape[1])
+    positions = np.multiply(labels, steps[1], dtype=np.intp)
+    positions += _constant("arange", labels.shape[1], np.intp)
     if labels.shape[0] > 1:
         positions += np.arange(labels.shape[0])[:, None] * steps[0]
     return positions
