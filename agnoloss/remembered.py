@@ -12,7 +12,7 @@ from functools import wraps
 from typing import Any, TypeVar, cast
 
 from . import passes
-from .backends import known_backend
+from .backends import backend_of
 from .backends.base import Array, Backend
 from .programs import Changed, Program, Tracer, Untraceable, each_array, remember, signature
 from .tape import Box, Tape
@@ -28,8 +28,8 @@ def remembered(loss: _F) -> _F:
 
     @wraps(loss)
     def call(predictions: Array, targets: Array, /, **options: Any) -> Array:
-        backend = known_backend(type(predictions))
-        if backend is not None and backend.remembers and _small(predictions):
+        backend = backend_of(predictions, "predictions")
+        if backend.remembers:
             value = backend.remembered(loss, predictions, targets, options)
             if value is not None:
                 return value
@@ -43,12 +43,13 @@ def value_and_gradient(
 ) -> list[Array] | None:
     """Value of a loss and gradient of the predictions, or None if they are not remembered."""
     loss = getattr(f, "__wrapped__", None)
-    if getattr(f, "__code__", None) is not _WRAPPER or len(args) != 2 or not _small(args[0]):
+    if getattr(f, "__code__", None) is not _WRAPPER or len(args) != 2:
         return None
     return outcome(loss, backend, *args, options, gradient=True)
 
 
-def _small(predictions: Array) -> bool:
+def small(predictions: Array) -> bool:
+    """Whether a program takes less time than blocks."""
     return math.prod(predictions.shape) < passes.SMALLEST_ELEMENTS
 
 
@@ -59,17 +60,17 @@ def outcome(
 
     The first call already takes them from its program, so that no other has other last digits.
     """
-    if options.get("all_reduce") is not None or options.get("reduction") == "none":
+    if not small(predictions) or options.get("all_reduce") is not None or options.get("reduction") == "none":
         return None
     given = predictions, targets, tuple(options.items())
     inputs: list[Array] = []
     each_array(given, inputs.append)
-    if any(known_backend(type(array)) is not backend for array in inputs):
-        return None
     try:
+        if any(backend_of(array, "an argument") is not backend for array in inputs):
+            return None
         key = loss, gradient, signature(given)
         program = _met[key]
-    except TypeError:  # an option that cannot be told from others
+    except TypeError:  # an option that cannot be told from others, or that the loss will refuse
         return None
     except KeyError:
         program = _traced(loss, backend, given, gradient)
@@ -106,4 +107,4 @@ def _number(value: Any) -> Box:
     return value
 
 
-_WRAPPER = remembered(_small).__code__
+_WRAPPER = remembered(small).__code__

@@ -102,10 +102,10 @@ class Torch:
         leaf = z.detach().requires_grad_()
 
         def run():
-            leaf.grad = None
             value = call(leaf, y)
             value.backward()
-            return value.detach(), leaf.grad
+            gradient, leaf.grad = leaf.grad, None  # else it would lie in memory as the next call begins
+            return value.detach(), gradient
 
         return run
 

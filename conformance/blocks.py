@@ -45,6 +45,6 @@ def in_blocks(blocks: str) -> Iterator[None]:
     with ExitStack() as stack:
         stack.enter_context(mock.patch("agnoloss.passes.SMALLEST_ELEMENTS", smallest))
         for backend in backends:
-            stack.enter_context(mock.patch.object(backend, "block_elements", elements))
-            stack.enter_context(mock.patch.object(backend, "panel_pixels", pixels))
+            stack.enter_context(mock.patch.object(type(backend), "block_elements", elements))
+            stack.enter_context(mock.patch.object(type(backend), "panel_pixels", pixels))
         yield

@@ -42,11 +42,6 @@ def backend_of(array: Any, name: str) -> Backend:
         return _first_met(array, name)
 
 
-def known_backend(kind: type) -> Backend | None:
-    """Backend of a type of arrays, if any of it was met."""
-    return _BY_TYPE.get(kind)
-
-
 def take_in(predictions: Any, *others: Any) -> tuple[Any, Backend]:
     """Predictions and the backend to compute with: their own, or that of a tape another array is on.
 
