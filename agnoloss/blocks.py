@@ -52,7 +52,8 @@ class Blocks(Passes):
         self.only = only if gradient else None
         self.place: Array = None  # of the gradient, until it is given away
         self._results: list[Any] = []
-        self.lenient = pixels.backend.reads
+        # dense targets of one class for each pixel mask log-probabilities: there NaN would not show
+        self.lenient = pixels.backend.reads and pixels.setting.mode != "multiclass"
         self._masked: set[str] = set()
 
     def composed(self, pixels: Pixels) -> list[Array]:

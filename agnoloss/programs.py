@@ -1,14 +1,17 @@
 """Functions of arrays as programs: what they do is noted once, and repeated on other arrays.
 
-Of the same functions and shapes every call does the same operations: no loss branches on a value. To
-repeat them takes a fifth of the time that Python needs to find out what they are.
+Of the same functions and shapes every call does the same operations: no loss branches on a value, but to
+say what is wrong. To repeat them takes a fifth of the time that Python needs to find out what they are.
 """
 
 from __future__ import annotations
 
 import operator
 from collections.abc import Callable, Hashable
+from contextlib import suppress
 from functools import partial
+from numbers import Number
+from types import FunctionType
 from typing import Any
 
 from .backends import is_array
@@ -236,7 +239,7 @@ def _placed(value: Any, places: dict[int, int]) -> Any:
     if isinstance(value, dict):
         return {key: _placed(part, places) for key, part in value.items()}
     if isinstance(value, (tuple, list)):
-        return type(value)([_placed(part, places) for part in value])
+        return like(value, [_placed(part, places) for part in value])
     return value
 
 
@@ -247,7 +250,7 @@ def _filled(value: Any, values: list[Any]) -> Any:
     if isinstance(value, dict):
         return {key: _filled(part, values) for key, part in value.items()}
     if isinstance(value, (tuple, list)):
-        return type(value)([_filled(part, values) for part in value])
+        return like(value, [_filled(part, values) for part in value])
     return value
 
 
@@ -276,8 +279,9 @@ def _open(value: Any) -> bool:
 
 def remember(known: dict[Any, Any], key: Any, value: Any) -> None:
     """Keep a value among the last ones of a dictionary."""
-    if len(known) >= KEPT:
-        known.pop(next(iter(known)), None)
+    with suppress(RuntimeError):  # another thread may be at it
+        if len(known) >= KEPT:
+            known.pop(next(iter(known)), None)
     known[key] = value
 
 
@@ -302,8 +306,13 @@ def each_array(value: Any, change: Callable[[Array], Any]) -> Any:
         args = each_array(value.args, change)
         return partial(value.func, *args, **{k: each_array(v, change) for k, v in value.keywords.items()})
     if isinstance(value, (tuple, list)):
-        return type(value)([each_array(part, change) for part in value])
+        return like(value, [each_array(part, change) for part in value])
     return change(value) if is_array(value) else value
+
+
+def like(value: Any, parts: list[Any]) -> Any:
+    """Other parts in a tuple, named or not, or list of the same kind."""
+    return type(value)(*parts) if hasattr(value, "_fields") else type(value)(parts)
 
 
 def signature(value: Any) -> Hashable:
@@ -312,15 +321,16 @@ def signature(value: Any) -> Hashable:
     Raises
     ------
     TypeError
-        If it cannot be told: a function that knows more than its arguments.
+        If it cannot be told: of a function that knows more than its arguments, or of what may change.
     """
     if isinstance(value, partial):
-        return value.func, signature(value.args), signature(tuple(value.keywords.items()))
+        return signature(value.func), signature(value.args), signature(tuple(value.keywords.items()))
     if isinstance(value, (tuple, list)):
-        return tuple(map(signature, value))
+        return type(value), tuple(map(signature, value))
     if is_array(value):
         return tuple(value.shape), value.dtype
-    if getattr(value, "__closure__", None) or getattr(value, "__self__", None) is not None:
-        raise TypeError("a function that knows more than its arguments")
-    hash(value)
-    return type(value), value
+    if isinstance(value, FunctionType) and not value.__closure__:
+        return value
+    if value is None or isinstance(value, (str, Number)):  # what does not change
+        return type(value), value
+    raise TypeError(f"what {type(value).__name__} leads to may depend on more than can be seen")

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Sequence
 from contextlib import suppress
 from dataclasses import replace
-from threading import Lock
 from typing import Any
 
 from .backends.base import Array
@@ -30,9 +29,9 @@ class Recorder:
         self._setting, self._functions = pixels.setting, functions
         self._programs: dict[Hashable, Any] = {}
         self._key: Hashable = None
-        own = replace(pixels.setting, class_weights=None, trust=None)
+        known = replace(pixels.setting, class_weights=None, trust=None)
         with suppress(TypeError):  # what cannot be told apart is not remembered
-            self._key = own.backend, signature(tuple(vars(own).values())[1:]), signature(functions)
+            self._key = (*vars(known).values(), signature(functions))
 
     def asked(self, block: Block) -> tuple[frozenset[str], int | None]:
         """What functions ask of the predictions, and which one of their results depends on them.
@@ -68,13 +67,11 @@ class Recorder:
             return self._programs[local]
         given = signature((block.predictions, raw, weights, self._setting.class_weights))
         key = None if self._key is None else (self._key, local, given)
-        with _lock:
-            if key in _known:
-                found = _known[key]
-            else:
-                found = make(what, block, leaves)
-                if key is not None:
-                    remember(_known, key, found)
+        found = _known.get(key)
+        if found is None:  # two threads may both make it
+            found = make(what, block, leaves)
+            if key is not None:
+                remember(_known, key, found)
         self._programs[local] = found
         return found
 
@@ -133,7 +130,6 @@ SCORES, WIDE = ("scores",), ("wide",)
 """Leaves: scores that are harmless where they do not count, or as they are."""
 
 _known: dict[Hashable, Any] = {}
-_lock = Lock()
 
 
 def flat(results: list[Any]) -> list[Array]:

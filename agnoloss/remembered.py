@@ -64,17 +64,20 @@ def outcome(
         return None
     given = predictions, targets, tuple(options.items())
     inputs: list[Array] = []
-    each_array(given, inputs.append)
     try:
+        found_key = signature(given)
+        each_array(given, inputs.append)
         if any(backend_of(array, "an argument") is not backend for array in inputs):
             return None
-        key = loss, gradient, signature(given)
+        key = loss, gradient, found_key
         program = _met[key]
     except TypeError:  # an option that cannot be told from others, or that the loss will refuse
         return None
     except KeyError:
-        program = _traced(loss, backend, given, gradient)
-        remember(_met, key, program)
+        traced = _traced(loss, backend, given, gradient)
+        if traced is None:
+            return None
+        remember(_met, key, program := traced)
     if isinstance(program, bool):
         return None
     try:
@@ -84,7 +87,8 @@ def outcome(
     return found
 
 
-def _traced(loss: Any, backend: Backend, given: Any, gradient: bool) -> Program | bool:
+def _traced(loss: Any, backend: Backend, given: Any, gradient: bool) -> Program | bool | None:
+    """The program; False if it has none, None if these inputs are not as they should be."""
     tracer = Tracer(backend)
     predictions, targets, options = tracer.take(given)
     try:
@@ -97,8 +101,10 @@ def _traced(loss: Any, backend: Backend, given: Any, gradient: bool) -> Program 
             return False
         slopes = tape.gradients([value], [tracer.xp.ones_like(value.value)], [leaf])
         return Program(tracer, [value.value, *slopes])
+    except ValueError:
+        return None
     except (Untraceable, TypeError, NotImplementedError):
-        return False
+        return False if all(box.value for box in tracer.questions) else None
 
 
 def _number(value: Any) -> Box:

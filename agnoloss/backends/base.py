@@ -398,7 +398,7 @@ class Backend:
 
     def parts(self, scores: Array, labels: Array, valid: Array | None) -> tuple[Array, Array, Array]:
         """What `look` leaves in the place, the totals and log p of the labels, of a whole input."""
-        place = self.xp.empty_like(scores)
+        place = self.empty(tuple(scores.shape), scores.dtype, scores)  # in the order that `look` expects
         block = SimpleNamespace(
             predictions=scores, labels=labels, valid=valid, weights=None, dtype=scores.dtype
         )

@@ -57,7 +57,7 @@ class NumPy(Backend):
 
     def within(self, array: Array, low: float, high: float, ignored: tuple[int, ...] = ()) -> bool | None:
         """By counting: as unsigned integers negative labels are the largest."""
-        if low or high == math.inf or array.dtype.kind not in "iu":
+        if low or high == math.inf or array.dtype.kind not in "iu" or not array.dtype.isnative:
             return super().within(array, low, high, ignored)
         outside = np.count_nonzero(array.view(f"u{array.dtype.itemsize}") > high)
         known = {label for label in ignored if not low <= label <= high}
@@ -126,7 +126,8 @@ class NumPy(Backend):
     def gather(self, values: Array, labels: Array) -> Array:
         """By one ``take`` from the memory below: 4 times faster than take_along_axis."""
         steps = [step // values.itemsize for step in values.strides]
-        if not values.size or min(steps) < 1 or steps[2] != 1:
+        odd = any(step % values.itemsize for step in values.strides)
+        if odd or not values.size or min(steps) < 1 or steps[2] != 1:
             return np.take_along_axis(values, labels[:, None], axis=1)[:, 0]
         return _memory(values, steps).take(_positions(labels, steps))
 
@@ -329,7 +330,10 @@ def _zeros(count: int, dtype: Any) -> Array:
 
 
 def _constant(name: str, count: int, dtype: Any) -> Array:
-    """What ``numpy.zeros`` or ``numpy.arange`` makes, from an array that is kept."""
+    """What ``numpy.zeros`` or ``numpy.arange`` makes; from an array that is kept, if it is not large."""
+    if count > 2**20:
+        constant: Array = getattr(np, name)(count, dtype=dtype)
+        return constant
     kept = _constants.get((name, dtype))
     if kept is None or kept.size < count:
         kept = _constants[name, dtype] = getattr(np, name)(count, dtype=dtype)
@@ -371,7 +375,7 @@ def _packed(errors: Array, sides: Array, where: Array) -> Array:
 
 
 def _add_own(place: Array, labels: Array, values: Array) -> None:
-    """Add to the entry of each pixel's class."""
+    """Add to the entry of each pixel's class, in an array whose pixels lie side by side."""
     steps = [step // place.itemsize for step in place.strides]
     memory, positions = _memory(place, steps), _positions(labels, steps)
     memory[positions] = memory.take(positions) + values

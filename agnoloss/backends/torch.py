@@ -192,7 +192,9 @@ class Torch(Backend):
         with torch.no_grad():
             plain = pixels.on(backend, partial(torch_blocks.each, change))
             blocks = blocks_of(plain, torch_blocks.each(change, statistics), needs_gradient)
-        return blocks.split(self.xp, torch_blocks.Sums.apply(pixels.predictions, pixels, blocks))
+        beside = _tensors((pixels.targets, pixels.pixel_weights, pixels.class_weights, statistics))
+        vector = torch_blocks.Sums.apply(pixels.predictions, pixels, blocks, *beside)
+        return blocks.split(self.xp, vector)
 
     def sum_sorted(
         self,
@@ -209,7 +211,8 @@ class Torch(Backend):
             return super().sum_sorted(pixels, errors, weigh, per_image, matters)
         on_numpy = pixels.on(_numpy(), partial(torch_blocks.each, torch_blocks.view))
         sums = SortedSums(on_numpy, errors, weigh, per_image, matters)
-        return sums.split(self.xp, torch_blocks.Sums.apply(pixels.predictions, pixels, sums))
+        beside = _tensors((pixels.targets, pixels.pixel_weights))
+        return sums.split(self.xp, torch_blocks.Sums.apply(pixels.predictions, pixels, sums, *beside))
 
     def cumulative_sum(self, values: Array) -> Array:
         """torch's own: dynamo warns about the wrapper's look for a namespace.
@@ -295,7 +298,10 @@ def _in_host_memory(tensor: Tensor) -> bool:
 def _viewable(tensor: Tensor) -> bool:
     """Whether it is a tensor that NumPy can view, or its copy in full precision."""
     return _in_host_memory(tensor) and not (
-        tensor.is_complex() or tensor.is_quantized or str(tensor.dtype).startswith("torch.float8")
+        tensor.is_complex()
+        or tensor.is_neg()
+        or tensor.is_quantized
+        or str(tensor.dtype).startswith("torch.float8")
     )
 
 
@@ -305,6 +311,8 @@ def _is_plain(tensor: Tensor) -> bool:
         not torch.compiler.is_compiling()
         and type(tensor) in (Tensor, torch.nn.Parameter)
         and not torch._C._functorch.is_functorch_wrapped_tensor(tensor)
+        and not torch.jit.is_tracing()
+        and not torch._C._len_torch_dispatch_stack()  # as in make_fx
     )
 
 

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ..programs import like
 from ..recorder import Probe, alike, flat
 
 Piece = tuple[slice, slice]
@@ -21,48 +22,52 @@ class Sums(torch.autograd.Function):
     """Sums in blocks, computed in tensors or in NumPy's views of their memory, and their gradient."""
 
     @staticmethod
-    def forward(ctx: Any, predictions: Tensor, pixels: Any, sums: Any) -> Tensor:
+    def forward(ctx: Any, predictions: Tensor, pixels: Any, sums: Any, *beside: Tensor) -> Tensor:
         """Everything that was summed, in one tensor."""
-        ctx.save_for_backward(predictions)  # autograd then refuses predictions changed in place
+        ctx.save_for_backward(predictions, *beside)  # autograd then refuses what was changed in place
         ctx.pixels, ctx.sums = pixels, sums
         vector = sums.vector()
         return vector if isinstance(vector, Tensor) else torch.from_numpy(vector)
 
     @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
         """Gradient of the predictions."""
-        (predictions,) = ctx.saved_tensors
+        predictions, *beside = ctx.saved_tensors
+        nothing = (None,) * (2 + len(beside))
         if not torch.is_grad_enabled():
             on_tensors = isinstance(ctx.sums.pixels.predictions, Tensor)
             found = ctx.sums.gradient(gradient if on_tensors else gradient.numpy())
-            return found if on_tensors else torch.from_numpy(found), None, None
+            return (found if on_tensors else torch.from_numpy(found), *nothing)
         # A gradient of this gradient is wanted: plain composition has one.
         pixels = ctx.pixels.on(ctx.pixels.backend, lambda value: value)
         pixels.predictions = predictions
         vector = torch.cat([part.reshape(-1) for part in ctx.sums.composed(pixels)])
         (found,) = torch.autograd.grad(vector, predictions, gradient, create_graph=True)
-        return found, None, None
+        return (found, *nothing)
 
 
 class _Small(torch.autograd.Function):
     """A loss whose gradient was computed along with its value."""
 
     @staticmethod
-    def forward(ctx: Any, predictions: Tensor, value: Any, gradient: Any, loss: Any) -> Tensor:
+    def forward(
+        ctx: Any, predictions: Tensor, value: Any, gradient: Any, loss: Any, *beside: Tensor
+    ) -> Tensor:
         """The value."""
-        ctx.save_for_backward(predictions)
+        ctx.save_for_backward(predictions, *beside)
         ctx.gradient, ctx.loss = gradient, loss
         return torch.from_numpy(value)
 
     @staticmethod
-    def backward(ctx: Any, of_value: Tensor) -> tuple[Tensor, None, None, None]:
+    def backward(ctx: Any, of_value: Tensor) -> tuple[Tensor | None, ...]:
         """Gradient of the predictions."""
-        (predictions,) = ctx.saved_tensors
+        predictions, *beside = ctx.saved_tensors
+        nothing = (None,) * (3 + len(beside))
         if not torch.is_grad_enabled():
-            return torch.from_numpy(ctx.gradient) * of_value, None, None, None
+            return (torch.from_numpy(ctx.gradient) * of_value, *nothing)
         value = ctx.loss(predictions)  # a gradient of this gradient is wanted
         (found,) = torch.autograd.grad(value, predictions, of_value, create_graph=True)
-        return found, None, None, None
+        return (found, *nothing)
 
 
 def remembered(
@@ -85,7 +90,9 @@ def remembered(
     def itself(again: Tensor) -> Tensor:
         return loss(again, targets, **options)
 
-    result: Tensor = _Small.apply(predictions, value, found[1], itself)
+    beside: list[Tensor] = []
+    each(beside.append, (targets, tuple(options.values())))
+    result: Tensor = _Small.apply(predictions, value, found[1], itself, *beside)
     return result
 
 
@@ -95,7 +102,7 @@ def each(change: Callable[[Tensor], Any], value: Any) -> Any:
         keywords = {key: each(change, part) for key, part in value.keywords.items()}
         return partial(value.func, *each(change, value.args), **keywords)
     if isinstance(value, (tuple, list)):
-        return type(value)(each(change, part) for part in value)
+        return like(value, [each(change, part) for part in value])
     return change(value) if isinstance(value, Tensor) else value
 
 

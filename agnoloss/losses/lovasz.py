@@ -138,7 +138,8 @@ def lovasz_hinge_loss(
 def _distances(block: Block) -> Array:
     """|y - p|."""
     if block.multiclass:
-        return block.targets + (1 - 2 * block.targets) * block.probs
+        y = block.xp.astype(block.is_class, block.dtype)
+        return y + (1 - 2 * y) * block.probs
     return block.xp.where(block.is_class, block.complements, block.probs)  # small 1 - p have all digits
 
 

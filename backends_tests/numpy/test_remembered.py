@@ -1,5 +1,8 @@
 """Losses of small inputs are programs: the same numbers, checks and errors as without."""
 
+from collections import namedtuple
+from collections.abc import Sequence
+
 import numpy as np
 import pytest
 
@@ -149,3 +152,77 @@ def test_large_inputs_are_not_remembered():
     for _ in range(2):
         agnoloss.dice_loss(np.zeros((1, 4, 40_000)), np.zeros((1, 40_000), int))
     assert not remembered._met
+
+
+@pytest.mark.parametrize("axis", [1, 2, 3, -1])
+@pytest.mark.parametrize("loss", [agnoloss.cross_entropy_loss, agnoloss.dice_loss, agnoloss.focal_loss])
+def test_layouts_in_memory(loss, axis):
+    """Of the class axis in any place, and of arrays in any order."""
+    function = agnoloss.value_and_grad(loss)
+    scores, labels = inputs("multiclass", 0)
+    value, gradient = by_the_tape(loss, scores, labels, ignore_index=255)
+    turned = np.moveaxis(scores, 1, axis)
+    packed = np.zeros(scores.shape, [("z", "f8"), ("other", "i2")])
+    packed["z"] = scores
+    for given, at in (
+        (turned, axis), (np.ascontiguousarray(turned), axis), (np.asfortranarray(turned), axis),
+        (np.flip(np.flip(turned, 2).copy(), 2), axis), (packed["z"], 1),
+    ):  # fmt: skip
+        found = function(given, labels, ignore_index=255, axis=at)
+        np.testing.assert_allclose(found[0], value, rtol=1e-12)
+        expected = np.moveaxis(gradient, 1, at)
+        np.testing.assert_allclose(found[1], expected, rtol=1e-12, atol=1e-16)
+
+
+@pytest.mark.parametrize("score", [np.nan, np.inf])
+@pytest.mark.parametrize("size", [6, 200])
+@pytest.mark.parametrize("loss", [agnoloss.cross_entropy_loss, agnoloss.conservative_loss])
+def test_dense_targets_hide_ignored_scores(loss, size, score):
+    rng = np.random.default_rng(0)
+    scores, labels = rng.normal(size=(1, 3, size, size)), rng.integers(0, 3, (1, size, size))
+    targets, weights = np.moveaxis(np.eye(3)[labels], -1, 1), np.ones((1, size, size))
+    weights[:, :2] = 0
+    plain = agnoloss.value_and_grad(loss)(scores, targets, pixel_weights=weights)
+    scores[:, :, :2] = score
+    for found, expected in zip(
+        agnoloss.value_and_grad(loss)(scores, targets, pixel_weights=weights), plain, strict=True
+    ):
+        np.testing.assert_allclose(found, expected, rtol=1e-12)
+
+
+@pytest.mark.parametrize("size", [4, 200])
+def test_labels_of_the_other_byte_order_are_looked_at(size):
+    labels = np.zeros((1, size, size), ">i2")
+    labels[0, 0, 0] = 256
+    with pytest.raises(ValueError, match="got 256"):
+        agnoloss.cross_entropy_loss(np.zeros((1, 3, size, size)), labels)
+
+
+def test_options_that_may_change_are_read_each_time():
+    class Weights(Sequence):
+        def __init__(self, *values):
+            self.values = list(values)
+
+        def __len__(self):
+            return len(self.values)
+
+        def __getitem__(self, i):
+            return self.values[i]
+
+    scores, labels = inputs("multiclass", 0, ignored=False)
+    weights, named = Weights(1.0, 2.0, 3.0), namedtuple("Named", "a b c")
+    for values in ([1.0, 2.0, 3.0], [3.0, 1.0, 1.0]):
+        weights.values = values
+        expected = agnoloss.cross_entropy_loss(scores, labels, class_weights=values)
+        for given in (weights, named(*values)):
+            assert agnoloss.cross_entropy_loss(scores, labels, class_weights=given) == pytest.approx(expected)
+    found = agnoloss.cross_entropy_loss(scores, labels, ignore_index=(i for i in [2]))
+    assert found == agnoloss.cross_entropy_loss(scores, labels, ignore_index=[2])
+
+
+def test_a_call_that_fails_does_not_spoil_later_ones():
+    scores, labels = inputs("multiclass", 0, ignored=False)
+    with pytest.raises(ValueError, match="got 9"):
+        agnoloss.cross_entropy_loss(scores, labels + 9 * (labels == labels.max()) - 2 * (labels == 2))
+    agnoloss.cross_entropy_loss(scores, labels)
+    assert [bool(program) for program in remembered._met.values()] == [True]

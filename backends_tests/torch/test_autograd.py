@@ -9,6 +9,7 @@ import weakref
 import pytest
 import torch
 from torch.autograd import gradcheck, gradgradcheck
+from torch.fx.experimental.proxy_tensor import make_fx
 
 from agnoloss import (
     cross_entropy_loss,
@@ -235,3 +236,20 @@ assert len(values) == 1, values
 assert graphs == {"_SmallBackward"}, graphs
 """
     subprocess.run([sys.executable, "-c", script], check=True)
+
+
+@pytest.mark.parametrize("size", [4, 200])
+def test_targets_changed_before_the_backward_pass_are_noticed(size):
+    z, y = torch.randn(1, 3, size, size, requires_grad=True), torch.zeros(1, size, size, dtype=torch.int64)
+    value = cross_entropy_loss(z, y)
+    y.fill_(1)
+    with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+        value.backward()
+
+
+@pytest.mark.parametrize("size", [4, 200])
+def test_traced_graphs_hold_no_number(size):
+    z, y = torch.randn(1, 3, size, size), torch.zeros(1, size, size, dtype=torch.int64)
+    other = torch.randn(1, 3, size, size)
+    traced = make_fx(lambda z, y: cross_entropy_loss(z, y))(z, y)
+    torch.testing.assert_close(traced(other, y), cross_entropy_loss(other, y))
