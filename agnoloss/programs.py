@@ -90,7 +90,7 @@ class Tracer(Tape):
 
     def _noted(self, value: Any, function: Callable[..., Any], args: Any, kwargs: Any) -> Box:
         if not (self.keeps or isinstance(value, (tuple, list)) or value.shape == ()):
-            one = self.inner.constant(1, value.dtype, value)
+            one = self.inner.xp.ones((), dtype=value.dtype, **self.inner.beside(value))
             value = self.inner.xp.broadcast_to(one, value.shape)
         box = Box(value, self, (), False)
         self.steps.append((function, args, kwargs, box))
