@@ -13,7 +13,8 @@ from .backends.base import Array
 from .block import Block
 from .passes import Passes, Where
 from .pixels import Pixels
-from .recorder import WIDE, alike, flat
+from .programs import like
+from .recorder import WIDE, flat
 
 Statistic = Callable[[Block], Any]
 
@@ -110,7 +111,7 @@ class Blocks(Passes):
                 stop = start + math.prod(shape)
                 parts.append(xp.reshape(vector[start:stop], shape))
                 start = stop
-            results.append(alike(result, parts))
+            results.append(like(result, parts))
         return results
 
     def _forward(self, where: Where) -> list[Any]:

@@ -10,7 +10,7 @@ from typing import Any
 from .backends.base import Array
 from .block import Block
 from .once import once
-from .programs import Program, Tracer, each_array, remember, signature
+from .programs import Program, Tracer, each_array, like, remember, signature
 from .tape import Tape
 
 
@@ -78,11 +78,11 @@ class Recorder:
     def _run(
         self, what: tuple[Any, ...], block: Block, leaves: tuple[str, ...], cotangents: Sequence[Array] = ()
     ) -> tuple[list[Any], list[Array]]:
-        program, like = self._known(what, block, leaves, self._trace)
+        program, empty = self._known(what, block, leaves, self._trace)
         inputs: list[Array] = []
         each_array((self._inputs(block, leaves), cotangents), inputs.append)
         found = iter(program(inputs))
-        results = [alike(result, [next(found) for _ in result]) for result in like]
+        results = [like(result, [next(found) for _ in result]) for result in empty]
         return results, list(found)
 
     def _trace(self, what: tuple[Any, ...], block: Block, leaves: tuple[str, ...]) -> Any:
@@ -139,12 +139,7 @@ def flat(results: list[Any]) -> list[Array]:
 
 def _empty(results: list[Any]) -> list[Any]:
     """The same tuples without arrays, which would stay in memory."""
-    return [alike(result, [None for _ in result]) for result in results]
-
-
-def alike(result: Any, parts: list[Array]) -> Any:
-    """Other arrays in a (named) tuple of the same kind."""
-    return type(result)(*parts) if hasattr(result, "_fields") else tuple(parts)
+    return [like(result, [None for _ in result]) for result in results]
 
 
 class Probe(Block):

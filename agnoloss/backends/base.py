@@ -305,7 +305,7 @@ class Backend:
     def remembered(
         self, loss: Callable[..., Array], predictions: Array, targets: Any, options: dict[str, Any]
     ) -> Array | None:
-        """Value of a loss of a small input from a program, if there is one."""
+        """Value of a loss of a small input from a program, if there is one; asked where it `remembers`."""
         raise NotImplementedError
 
     reads = False
@@ -413,7 +413,7 @@ class Backend:
     def parts_gradient(
         self, values: Array, totals: Array, labels: Array, weights: Array | None, d: Any, b: Any
     ) -> Array:
-        """Gradient of the scores from `parts`, with either d or b as in `softmax_gradient`."""
+        """Gradient of the scores from `parts`, by d or b of `softmax_gradient`; where it `closes`."""
         raise NotImplementedError
 
     def softmax_gradient(

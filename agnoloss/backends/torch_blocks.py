@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from ..programs import like
-from ..recorder import Probe, alike, flat
+from ..recorder import Probe, flat
 
 Piece = tuple[slice, slice]
 """Some images of a block and some of their pixels."""
@@ -148,7 +148,7 @@ class Recorder:
         leaves, results = self._called(block, names)
         found = flat(results)[only]
         (slope,) = torch.autograd.grad(found, leaves, torch.ones_like(found))
-        return [alike(result, [part.detach() for part in result]) for result in results], slope
+        return [like(result, [part.detach() for part in result]) for result in results], slope
 
     def gradients(self, block: Any, names: tuple[str, ...], cotangents: list[Tensor]) -> list[Tensor]:
         """Gradient of each leaf, given that of each tensor that the functions return."""
