@@ -1,14 +1,19 @@
-"""What the docstrings of all losses say in the same words, filled in where they name it."""
+"""What the docstrings of all losses say in the same words, added to them when they are imported.
+
+A docstring in the source describes what is a loss's own. `documented` adds the shared parameters of its
+signature, Returns and Raises, so that ``help`` shows everything and an editor shows text.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from textwrap import indent
+import inspect
+import re
+from collections.abc import Callable, Mapping
 from typing import TypeVar
 
 _F = TypeVar("_F", bound=Callable[..., object])
 
-_INPUT = """\
+_SHARED = """\
 predictions : array, real floating
     Scores (logits) or probabilities with batch and class axes, ``(N, C, *S)`` if ``axis=1``, any
     number of spatial axes, none included; in binary mode ``(N, *S)``, or with a class axis of
@@ -16,115 +21,106 @@ predictions : array, real floating
 targets : array
     Labels without the class axis, integer or bool, ``(N, *S)``; or dense, of the shape of
     `predictions`: one-hot or soft, integer, bool or floating, from 0 to 1. Of the same library and
-    device as `predictions` (JAX takes NumPy's too)."""
-
-_MODE = """\
-mode : {{"multiclass", "multilabel", "binary"}}, default {default}
-    Softmax over `axis`, sigmoid of each channel, or one sigmoid channel."""
-
-_LOGITS = """\
-from_logits : bool, default True
+    device as `predictions` (JAX takes NumPy's too).
+mode : {"multiclass", "multilabel", "binary"}
+    Softmax over `axis`, sigmoid of each channel, or one sigmoid channel.
+from_logits : bool
     Whether `predictions` are raw scores; otherwise they are probabilities (multiclass ones are
-    divided by their sum) and every argument of a logarithm is at least 1e-7."""
-
-_OPTIONS = """\
-axis : int, default 1
+    divided by their sum) and every argument of a logarithm is at least 1e-7.
+axis : int
     Class axis of `predictions`; -1 for channels-last.
-ignore_index : int or sequence of ints, optional
+ignore_index : int or sequence of ints
     Labels that take no part in anything: value, gradient, counts, means. In dense multilabel
     targets it leaves out that element.
-pixel_weights : array, ``(N, *S)``, optional
-    Weight of each pixel, not negative; 0 leaves it out as if ignored."""
-
-_CLASS_WEIGHTS = """\
-class_weights : sequence or array of length C, or "balanced", optional
+pixel_weights : array, ``(N, *S)``
+    Weight of each pixel, not negative; 0 leaves it out as if ignored.
+class_weights : sequence or array of length C, or "balanced"
     Weight of each class, and of its share in the divisor of the mean. "balanced" is
-    total / (C x count) from this batch, 0 for an absent class."""
-
-_ALL_REDUCE = """\
-all_reduce : callable, optional
-    Applied to the sums over pixels before the formula, to add them up over devices, for example
-    ``lambda x: jax.lax.psum(x, "data")``."""
-
-_PER_IMAGE = """\
-per_image : bool, default {default}
+    total / (C x count) from this batch, 0 for an absent class.
+classes : {"all", "present"} or sequence of ints
+    Classes to average over: all, those present in the targets, or these indices.
+per_image : bool
     Whether each image has counts of its own: the mean over its classes, then over images (an image
-    with no class left counts 0). False pools the batch."""
-
-_CLASSES = """\
-classes : {{"all", "present"}} or sequence of ints, default "{default}"
-    Classes to average over: all, those present in the targets, or these indices."""
-
-_AVERAGE = """\
-average : {"macro", "micro"}, default "macro"
-    A score for each class and then the mean; or the counts of the chosen classes added up first."""
-
-_SMOOTH = """\
-smooth : float or (float, float), default 1
-    Added to numerator and denominator; a pair sets them apart. 0 / 0 scores 1 (loss 0)."""
-
-_PIXEL_REDUCTION = """\
-reduction : {"mean", "sum", "none"}, default "mean"
+    with no class left counts 0). False pools the batch.
+average : {"macro", "micro"}
+    A score for each class and then the mean; or the counts of the chosen classes added up first.
+smooth : float or (float, float)
+    Added to numerator and denominator; a pair sets them apart. 0 / 0 scores 1 (loss 0).
+reduction : {"mean", "sum", "none"}
     Weighted mean over the pixels that count; weighted sum; or every pixel's weighted loss,
-    ``(N, *S)``, in multilabel mode ``(N, C, *S)``, 0 where ignored."""
+    ``(N, *S)``, in multilabel mode ``(N, C, *S)``, 0 where ignored.
+all_reduce : callable
+    Applied to the sums over pixels before the formula, to add them up over devices, for example
+    ``lambda x: jax.lax.psum(x, "data")``.
+"""
 
-_CLASS_REDUCTION = """\
-reduction : {"mean", "sum", "none"}, default "mean"
+_WITHOUT_SOFTMAX = """\
+mode : {"multilabel", "binary"}
+    Sigmoid of each channel, or one sigmoid channel.
+"""
+
+_OF_CLASSES = """\
+reduction : {"mean", "sum", "none"}
     Weighted mean over classes; weighted sum; or every class's weighted loss, ``(C,)``, ``(N, C)``
-    if `per_image`, 0 for classes not chosen."""
+    if `per_image`, 0 for classes not chosen.
+"""
 
 _RETURNS = """\
-Returns
--------
 array
     The loss: shape ``()`` unless ``reduction="none"``; float32 for inputs of half precision,
     otherwise the dtype of `predictions`. 0, with gradient 0, if nothing is left to average."""
 
 _RAISES = """\
-Raises
-------
 TypeError
     If an argument is no array, of another library or of a dtype that has no meaning here.
 ValueError
     If a shape, length or choice is wrong, or a label is out of range where looking costs nothing
     (NumPy, PyTorch and concrete JAX arrays on a CPU). Elsewhere such a loss is NaN."""
 
-_ONLY_MULTICLASS = """\
-mode : {"multiclass"}, default "multiclass"
-    Softmax over `axis`; this loss has no other mode."""
-
-_BINARY = (
-    _MODE.format(default='"binary"').replace('"multiclass", ', "").replace("Softmax over `axis`, s", "S")
-)
-_ANY = _MODE.format(default='"multiclass"')
-
-_TEXTS = {
-    "common": "\n".join((_INPUT, _ANY, _LOGITS, _OPTIONS, _CLASS_WEIGHTS)),
-    "binary_common": "\n".join((_INPUT, _BINARY, _LOGITS, _OPTIONS, _CLASS_WEIGHTS)),
-    "binary_scores": "\n".join((_INPUT, _BINARY, _OPTIONS, _CLASS_WEIGHTS)),
-    "multiclass_common": "\n".join((_INPUT, _ONLY_MULTICLASS, _LOGITS, _OPTIONS, _CLASS_WEIGHTS)),
-    "input": _INPUT,
-    "options_of_counts": "\n".join((_ANY, _LOGITS, _OPTIONS)),
-    "pooling": "\n".join((_CLASSES.format(default="all"), _PER_IMAGE.format(default="False"), _AVERAGE)),
-    "classes": _CLASSES.format(default="all"),
-    "present_classes": _CLASSES.format(default="present"),
-    "average": _AVERAGE,
-    "per_image": _PER_IMAGE.format(default="False"),
-    "each_image": _PER_IMAGE.format(default="True"),
-    "smooth": _SMOOTH,
-    "pixel_reduction": _PIXEL_REDUCTION,
-    "class_reduction": _CLASS_REDUCTION,
-    "all_reduce": _ALL_REDUCE,
-    "raises": _RAISES,
-    "outcome": f"{_RETURNS}\n\n{_RAISES}",
-}
-
 
 def documented(function: _F) -> _F:
-    """Fill ``{name}`` in a docstring with the text of that name above."""
-    doc = function.__doc__
-    if doc is not None:  # None under python -OO
-        for name, text in _TEXTS.items():
-            doc = doc.replace(f"    {{{name}}}", indent(text, "    "))
-        function.__doc__ = doc
+    """Add what a docstring leaves to the words of all losses; None, under python -OO, stays None."""
+    if function.__doc__ is None:
+        return function
+    summary, *parts = re.split(r"^(\w[\w ]*)\n-+\n", inspect.cleandoc(function.__doc__), flags=re.MULTILINE)
+    sections = dict(zip(parts[::2], parts[1::2], strict=True))
+    parameters = inspect.signature(function).parameters
+    texts = _shared(parameters) | _entries(sections.pop("Parameters", ""))
+    # An entry of two names, "alpha, beta : float", stands once, where the first of them is.
+    entries = dict.fromkeys(texts[name] for name in parameters if name in texts)
+    sections = {
+        "Parameters": "\n".join(entries),
+        "Returns": sections.pop("Returns", _RETURNS),
+        "Raises": sections.pop("Raises", _RAISES),
+    } | sections
+    blocks = [f"{title}\n{'-' * len(title)}\n{text.strip()}" for title, text in sections.items()]
+    function.__doc__ = "\n\n".join([summary.strip(), *blocks])
     return function
+
+
+def _shared(parameters: Mapping[str, inspect.Parameter]) -> dict[str, str]:
+    """The shared entries that fit a signature, with its defaults."""
+    entries = _entries(_SHARED)
+    if "per_image" in parameters:
+        entries |= _entries(_OF_CLASSES)
+    if "mode" in parameters and parameters["mode"].default == "binary":
+        entries |= _entries(_WITHOUT_SOFTMAX)
+    for name in entries.keys() & parameters.keys():
+        head, _, text = entries[name].partition("\n")
+        entries[name] = f"{head}{_default(parameters[name].default)}\n{text}"
+    return entries
+
+
+def _entries(text: str) -> dict[str, str]:
+    """Entries of a Parameters section by name; one of two names stands under both."""
+    entries = re.split(r"^(?=\w)", text.strip(), flags=re.MULTILINE)
+    return {name: e.rstrip() for e in entries for name in e.partition(" : ")[0].split(", ") if name}
+
+
+def _default(value: object) -> str:
+    if value is inspect.Parameter.empty:
+        return ""
+    if value is None:
+        return ", optional"
+    shown = f'"{value}"' if isinstance(value, str) else f"{value:g}" if isinstance(value, float) else value
+    return f", default {shown}"

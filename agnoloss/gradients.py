@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable
-from functools import wraps
+from functools import partial, wraps
 from typing import Any
 
-from . import remembered
+from .array import Array
+from .autodiff import tape
 from .backends import backend_of
-from .backends.base import Array
 
 
 def value_and_grad(
@@ -68,7 +68,7 @@ def value_and_grad(
             ) from None
         backends = [backend_of(args[i], f"argument {i}") for i in wanted]
         for i, backend in zip(wanted, backends, strict=True):
-            if backend.kind(args[i]) != "floating":
+            if backend.kind(args[i]) not in ("floating", "half"):
                 raise TypeError(
                     f"Argument {i} must be real floating to be differentiated; got {args[i].dtype}."
                 )
@@ -84,11 +84,9 @@ def value_and_grad(
                 )
             return value
 
-        if wanted == (0,) and backends[0].reads:
-            found = remembered.value_and_gradient(f, backends[0], args, kwargs)
-            if found is not None:
-                return found[0], (found[1],) if several else found[1]
-        value, gradients = backends[0].value_and_grad(checked, wanted, args, kwargs)
+        backend = backends[0]
+        found = backend.value_and_grad(partial(checked, **kwargs), wanted, args)
+        value, gradients = found or tape.value_and_grad(backend, checked, wanted, args, kwargs)
         return value, tuple(gradients) if several else gradients[0]
 
     return value_and_gradient

@@ -7,9 +7,9 @@ import operator
 from collections.abc import Sequence
 from typing import Any
 
-from . import checks
-from .backends import backend_of
-from .backends.base import Array, Backend
+from .array import Array
+from .backends import Backend, backend_of
+from .batch import checks
 
 Spacing = float | Sequence[float] | None
 
@@ -70,7 +70,7 @@ def signed_distance_map(labels: Array, num_classes: int, spacing: Spacing = None
     backend, shape = _checked(labels, "labels")
     num_classes = _count(num_classes)
     steps = checked_spacing(spacing, len(shape) - 1)
-    xp, labels = backend.xp, backend.labels(labels)
+    xp, labels = backend.xp, backend.class_indices(labels)
     inside = xp.stack([labels == c for c in range(num_classes)], axis=1)
     return signed_distances(backend, inside, steps, _default_dtype(backend, labels))
 
@@ -141,7 +141,7 @@ def unet_weight_map(
     w0 = checks.weight("w0", w0)
     sigma = _positive("sigma", sigma)
     background, foreground = _pair(balance)
-    xp, labels = backend.xp, backend.labels(instances)
+    xp, labels = backend.xp, backend.class_indices(instances)
     d1, d2 = backend.nearest_two_distances(labels, steps, _default_dtype(backend, labels))
     # w0 exp(-(d1 + d2)^2 / (2 sigma^2)), 0 where d2 is infinite
     total = (d1 + d2) / sigma

@@ -6,13 +6,13 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
-from . import checks
+from .array import Array
 from .backends import backend_of
-from .backends.base import Array
-from .counts import ClassSums, class_sums, dice, hard_class_sums, jaccard, tversky
+from .batch import Batch, checks
 from .docstrings import documented
-from .pixels import Pixels
-from .reductions import Classes
+from .losses.region import dice, jaccard, tversky
+from .statistics.class_sums import ClassSums, class_sums, hard_class_sums
+from .statistics.reductions import Classes
 
 
 class Counts(NamedTuple):
@@ -64,25 +64,22 @@ def confusion(
 
         tp = sum u min(p, y),   fp = sum u p - tp,   fn = sum u y - tp
 
+    Words shared with the losses: see `agnoloss.losses`.
+
     Parameters
     ----------
-    {input}
-        With `hard`, also integer label maps ``(N, *S)`` as `predictions`.
     hard : bool, default False
         Whether a prediction is the likeliest class, or p > 1/2 in binary and multilabel mode.
-    {options_of_counts}
+        `predictions` may then also be integer label maps ``(N, *S)``.
     num_classes : int, optional
         Number of classes, needed where `predictions` are label maps, except in binary mode.
     per_image : bool, default False
         Whether to keep the counts of each image.
-    {all_reduce}
 
     Returns
     -------
     Counts
         ``tp``, ``fp`` and ``fn``, each ``(C,)``, or ``(N, C)`` if `per_image`.
-
-    {raises}
 
     References
     ----------
@@ -102,33 +99,30 @@ def confusion(
     """
     checks.flag("hard", hard)
     checks.flag("per_image", per_image)
-    pixels = _pixels(
+    batch = _batch(
         predictions, targets, hard, num_classes, mode=mode, from_logits=from_logits, axis=axis,
         ignore_index=ignore_index, pixel_weights=pixel_weights, class_weights=None,
         reduction="none", all_reduce=all_reduce,
     )  # fmt: skip
-    (sums,) = pixels.sum(hard_class_sums if hard else class_sums, per_image=per_image)
+    sums = (hard_class_sums if hard else class_sums)(batch, per_image)
     return Counts(sums.tp, sums.predicted - sums.tp, sums.true - sums.tp)
 
 
-def _pixels(
-    predictions: Array, targets: Array, hard: bool, num_classes: int | None, **options: Any
-) -> Pixels:
-    """Pixels of scores or probabilities, or of a label map as the probabilities 0 and 1."""
+def _batch(predictions: Array, targets: Array, hard: bool, num_classes: int | None, **options: Any) -> Batch:
+    """A batch of scores or probabilities, or of a label map as the probabilities 0 and 1."""
     backend = backend_of(predictions, "predictions")
     if backend.kind(predictions) != "integer":
-        pixels = Pixels(predictions, targets, **options)
-        if num_classes is not None and num_classes != pixels.num_classes:
+        batch = Batch(predictions, targets, **options)
+        if num_classes is not None and num_classes != batch.num_classes:
             raise ValueError(
-                f"`num_classes` must be {pixels.num_classes}, the length of the class axis; "
-                f"got {num_classes}."
+                f"`num_classes` must be {batch.num_classes}, the length of the class axis; got {num_classes}."
             )
-        return pixels
+        return batch
     if not hard:
         raise TypeError(
             f"`predictions` must be real floating, or label maps with `hard=True`; got {predictions.dtype}."
         )
-    xp, labels = backend.xp, backend.labels(predictions)
+    xp, labels = backend.xp, backend.class_indices(predictions)
     if options["mode"] == "binary":
         one_hot = xp.astype(labels, xp.float32)
     else:
@@ -137,7 +131,7 @@ def _pixels(
         shape = (num_classes, *([1] * (labels.ndim - 1)))
         classes = xp.reshape(backend.arange(num_classes, labels), shape)
         one_hot = xp.astype(xp.expand_dims(labels, axis=1) == classes, xp.float32)
-    return Pixels(one_hot, targets, **(options | {"from_logits": False, "axis": 1}))
+    return Batch(one_hot, targets, **(options | {"from_logits": False, "axis": 1}))
 
 
 def dice_score(counts: Counts, *, smooth: float | tuple[float, float] = 0.0, absent: float = 1.0) -> Array:
@@ -259,12 +253,11 @@ def iou(
 ) -> Array:
     """Intersection over union of the predicted classes, the metric of segmentation.
 
+    `predictions` may also be integer label maps ``(N, *S)``.
+    Words shared with the losses: see `agnoloss.losses`.
+
     Parameters
     ----------
-    {common}
-        `predictions` may also be integer label maps ``(N, *S)``.
-    {classes}
-    {per_image}
     absent : float, default 1
         Score of a class that is neither in the prediction nor in the target.
     num_classes : int, optional
@@ -272,14 +265,11 @@ def iou(
     reduction : {"mean", "sum", "none"}, default "mean"
         Weighted mean over classes; weighted sum; or every class's weighted score. In binary mode
         the foreground is the only class.
-    {all_reduce}
 
     Returns
     -------
     array
         The score: shape ``()``, ``(C,)`` with ``reduction="none"``, ``(N, C)`` if `per_image` too.
-
-    {raises}
 
     Examples
     --------
@@ -289,12 +279,12 @@ def iou(
     >>> print(f'{iou(predicted, true, num_classes=2):.4f}')  # (1/2 + 2/3) / 2
     0.5833
     """
-    pixels = _pixels(
+    batch = _batch(
         predictions, targets, True, num_classes, mode=mode, from_logits=from_logits, axis=axis,
         ignore_index=ignore_index, pixel_weights=pixel_weights, class_weights=class_weights,
         reduction=reduction, all_reduce=all_reduce,
     )  # fmt: skip
-    chosen = Classes(pixels, classes, per_image)
-    (sums,) = pixels.sum(hard_class_sums, per_image=per_image)
+    chosen = Classes(batch, classes, per_image)
+    sums = hard_class_sums(batch, per_image)
     counts = Counts(sums.tp, sums.predicted - sums.tp, sums.true - sums.tp)
     return chosen.reduce(jaccard_score(counts, absent=absent), sums.true)

@@ -7,7 +7,7 @@ from typing import Any
 from ..compat import array_namespace
 from .base import Backend
 
-__all__ = ["Backend", "backend_of", "is_array", "take_in"]
+__all__ = ["Backend", "backend_of", "is_array", "register", "resolve_backend"]
 
 # Root of the module that defines an array type -> the backend file that knows the library.
 _LIBRARIES = {"numpy": "numpy", "torch": "torch", "jax": "jax", "jaxlib": "jax", "cupy": "cupy"}
@@ -21,13 +21,44 @@ _COMPAT_KNOWS = ("dask.array",)
 _NO_ARRAYS = frozenset({type(None), bool, int, float, str, tuple, list, dict})
 
 
+def register(array_type: type, backend: Backend) -> None:
+    """Have arrays of a type computed by a backend of your own; see docs/backends.md.
+
+    A library whose arrays have ``__array_namespace__`` needs no registration, unless its backend should
+    know more than the standard does, as how to differentiate.
+
+    Parameters
+    ----------
+    array_type : type
+        Exact type of the arrays; register subclasses too.
+    backend : Backend
+        The hooks, an instance of a subclass of `Backend` or ``Backend(namespace, name)``.
+
+    Raises
+    ------
+    TypeError
+        If the one is no type, or the other no backend.
+
+    Examples
+    --------
+    >>> import array_api_strict as strict
+    >>> from agnoloss.backends import Backend, register
+    >>> register(type(strict.asarray(0)), Backend(strict, "array_api_strict"))
+    """
+    if not isinstance(array_type, type):
+        raise TypeError(f"`array_type` must be a type; got {array_type!r}.")
+    if not isinstance(backend, Backend):
+        raise TypeError(f"`backend` must be an instance of agnoloss.backends.Backend; got {backend!r}.")
+    _BY_TYPE[array_type] = backend
+
+
 def backend_of(array: Any, name: str) -> Backend:
     """Backend that owns an array.
 
     Parameters
     ----------
     array : array
-        Any array that follows the Python array API standard.
+        Any array that follows the Python array API standard, or of a registered type.
     name : str
         Name of the argument, for the error message.
 
@@ -42,23 +73,23 @@ def backend_of(array: Any, name: str) -> Backend:
         return _first_met(array, name)
 
 
-def take_in(predictions: Any, *others: Any) -> tuple[Any, Backend]:
+def resolve_backend(predictions: Any, *others: Any) -> tuple[Any, Backend]:
     """Predictions and the backend to compute with: their own, or that of a tape another array is on.
 
     So weights or targets can be differentiated with respect to while predictions are constants.
     """
     owner = backend = backend_of(predictions, "predictions")
     for other in others:
-        tape = getattr(other, "_agnoloss_tape", None)
-        if tape is not None and tape.level > backend.level:
-            backend = tape.backend
-    return backend.adopt(predictions, owner, "predictions"), backend
+        of_tape = getattr(other, "_agnoloss_backend", None)
+        if of_tape is not None and of_tape.level > backend.level:
+            backend = of_tape
+    return backend.convert(predictions, owner, "predictions"), backend
 
 
 def is_array(value: Any) -> bool:
     """Whether a value is an array of some library (not a number, list or string)."""
     kind = type(value)
-    if kind in _BY_TYPE:
+    if kind in _BY_TYPE or hasattr(kind, "_agnoloss_backend"):
         return True
     if kind in _NO_ARRAYS or _is_scalar(kind):
         return False
@@ -84,8 +115,10 @@ def _library(kind: type) -> str | None:
 
 
 def _first_met(array: Any, name: str) -> Backend:
-    if hasattr(array, "_agnoloss_tape"):
-        return array._agnoloss_tape.backend
+    of_tape = getattr(array, "_agnoloss_backend", None)
+    if of_tape is not None:
+        backend: Backend = of_tape
+        return backend
     library = _library(type(array))
     if library is None and not _follows_the_standard(type(array)):
         raise TypeError(

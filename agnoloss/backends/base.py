@@ -1,19 +1,24 @@
 """Every hook of the backend layer, written in the array API standard alone.
 
 A library's own file overrides a hook only where it must or where it is faster; its docstring says
-which. Arrays are ``(N, C, P)`` (images, classes, pixels) or ``(N, P)``.
+which. Hooks take and return plain arrays: ``(N, C, P)`` (images, classes, pixels) or ``(N, P)``.
+
+`softmax_sums`, `sigmoid_sums` and `sorted_sums` are rules: the only hooks that touch many times ``N C P``
+numbers. Beside its outputs a rule returns how gradients of these go back to the scores (and pixel
+weights), in closed form, if it is asked to keep what that needs. Libraries that differentiate by
+themselves return None there.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from types import SimpleNamespace
+from collections.abc import Callable, Sequence
 from typing import Any
 
+from ..array import Array
 from ..compat import device
-from . import neighbours
-
-Array = Any
+from . import closed_forms, distances, sorting
+from .chunks import cut, several
+from .closed_forms import Pullback
 
 
 class Backend:
@@ -30,6 +35,12 @@ class Backend:
     level = -1
     """How deep its arrays are nested in tapes; plain arrays are not."""
 
+    chunk = 0
+    """Numbers of a chunk where temporaries as large as a binary input hurt, see `in_chunks`; 0 for none."""
+
+    as_array = "{library}.asarray({name})"
+    """How to make an array of the library, for messages."""
+
     def __init__(self, xp: Any, library: str) -> None:
         self.xp = xp
         self.library = library
@@ -39,100 +50,62 @@ class Backend:
     def check_type(self, array: Array, name: str) -> None:
         """Refuse array types of the library that do not behave as arrays (TypeError)."""
 
-    def adopt(self, array: Array, other: Backend, name: str) -> Array:
+    def convert(self, array: Array, owner: Backend, name: str) -> Array:
         """Take an array of another backend, or refuse it (TypeError)."""
-        if other is self:
+        if owner is self:
             return array
+        how = self.as_array.format(library=self.library, name=name)
         raise TypeError(
             f"`{name}` must be an array of {self.library}, as `predictions` is; got one of "
-            f"{other.library}. {self.conversion_hint(name)}"
+            f"{owner.library}. Convert it first, for example with {how}."
         )
 
-    def conversion_hint(self, name: str) -> str:
-        """Tell how to make an array of this library, the last sentence of a TypeError."""
-        return f"Convert it first, for example with {self.library}.asarray({name})."
-
     def kind(self, array: Array) -> str:
-        """``"floating"``, ``"integer"`` (bool too) or ``"other"``, read from the dtype's name.
+        """``"floating"``, ``"half"``, ``"integer"`` (bool too) or ``"other"``, read from the dtype's name.
 
         Not ``isdtype``: it raises for the bfloat16 that ml_dtypes gives NumPy.
         """
-        name = _name(array.dtype)
-        if name.startswith(("float", "bfloat")):
+        name = dtype_name(array.dtype)
+        if name.startswith(("float16", "bfloat16", "float8")):
+            return "half"
+        if name.startswith("float"):
             return "floating"
         return "integer" if name.startswith(("int", "uint", "bool")) else "other"
 
-    def is_half(self, array: Array) -> bool:
-        """Whether a floating dtype is narrower than float32."""
-        name = _name(array.dtype)
-        return name.startswith(("float16", "bfloat16", "float8"))
+    def outliers(
+        self, array: Array, low: float, high: float, ignored: tuple[int, ...] = ()
+    ) -> list[float] | None:
+        """Smallest and largest element, if one that is not ignored lies outside a range, NaN included.
 
-    def upcast(self, array: Array) -> Array:
-        """float16 and bfloat16 to float32, anything else as it is."""
-        return self.xp.astype(array, self.xp.float32) if self.is_half(array) else array
-
-    def labels(self, array: Array) -> Array:
-        """Integer or bool labels as signed integers that can be compared with any label."""
-        name = _name(array.dtype)
-        if name in ("int32", "int64"):
-            return array
-        wide = self.xp.int64 if name in ("uint32", "uint64") else self.xp.int32
-        return self.xp.astype(array, wide)
-
-    def is_label(self, labels: Array, label: int) -> Array:
-        """Where integers or floats are a given label."""
-        return labels == label
-
-    def extremes(self, array: Array, ignored: tuple[int, ...] = ()) -> tuple[float, float] | None:
-        """Smallest and largest element, where looking costs nothing; otherwise None.
-
-        Labels to ignore count as 0, and so does an array without elements.
+        An empty list if none does; None where looking at values would cost something.
         """
         return None
 
-    def within(self, array: Array, low: float, high: float, ignored: tuple[int, ...] = ()) -> bool | None:
-        """Whether all elements that are not ignored lie in a range, where looking costs nothing."""
-        extremes = self.extremes(array, ignored)
-        return None if extremes is None else low <= extremes[0] and extremes[1] <= high
+    def class_indices(self, labels: Array, classes: int | None = None) -> Array:
+        """Labels of any integer dtype as signed integers.
 
-    def in_range(self, labels: Array, classes: int) -> Array:
-        """Labels, with the nearest class in place of what is none."""
-        return self.xp.clip(labels, 0, classes - 1)
-
-    def ones_where(self, mask: Array, dtype: Any) -> Array:
-        """1 where a mask holds, 0 elsewhere."""
-        return self.xp.astype(mask, dtype)
+        Where a number of classes is given, the nearest class in place of what is none.
+        """
+        xp, name = self.xp, dtype_name(labels.dtype)
+        if name not in ("int32", "int64"):
+            labels = xp.astype(labels, xp.int64 if name in ("uint32", "uint64") else xp.int32)
+        return labels if classes is None else xp.clip(labels, 0, classes - 1)
 
     # --- constants --------------------------------------------------------------------------
 
-    def beside(self, like: Array) -> dict[str, Any]:
-        """Keyword that puts a new array on the device of another; none for MLX, whose arrays have none."""
-        try:
-            return {"device": device(like)}
-        except AttributeError:
-            return {}
-
     def constant(self, values: Any, dtype: Any, like: Array) -> Array:
         """Python numbers as an array of a dtype, on the device of another."""
-        return self.xp.asarray(values, dtype=dtype, **self.beside(like))
+        return self.xp.asarray(values, dtype=dtype, **_beside(like))
 
     def arange(self, count: int, like: Array) -> Array:
         """``0 .. count - 1`` with the dtype and device of another."""
-        return self.xp.arange(count, dtype=like.dtype, **self.beside(like))
+        return self.xp.arange(count, dtype=like.dtype, **_beside(like))
 
     def stop_gradient(self, array: Array) -> Array:
         """The same values, cut off from differentiation."""
         return array
 
-    def masked(self, values: Array, valid: Array) -> Array:
-        """Floating values where a mask holds, 0 elsewhere."""
-        return self.xp.where(valid, values, 0.0)
-
-    def per_label(self, table: Array, labels: Array) -> Array:
-        """``table[n, labels[n, i]]`` for a table (N, C) of one number for each image and class: (N, P)."""
-        return self.xp.take_along_axis(table, labels, axis=1)
-
-    # --- mathematics ------------------------------------------------------------------------
+    # --- one number in, one number out ------------------------------------------------------
 
     def log_softmax(self, logits: Array) -> Array:
         """log(exp(z_c) / sum_k exp(z_k)) along axis 1."""
@@ -147,18 +120,6 @@ class Backend:
         below = xp.where(negative, logits, 0.0)
         return below - xp.log1p(xp.exp(xp.where(negative, logits, -logits)))
 
-    def softmax(self, logits: Array) -> Array:
-        """exp(z_c) / sum_k exp(z_k) along axis 1."""
-        return self.xp.exp(self.log_softmax(logits))
-
-    def sigmoid(self, logits: Array) -> Array:
-        """1 / (1 + exp(-z)), exact for every z."""
-        return self.xp.exp(self.log_sigmoid(logits))
-
-    def sigmoid_complement(self, logits: Array) -> Array:
-        """1 / (1 + exp(z)), which is 1 - sigmoid(z), exact for every z."""
-        return self.sigmoid(-logits)
-
     def gather(self, values: Array, labels: Array) -> Array:
         """``values[n, labels[n, i], i]``: the entry of each pixel's class, (N, P)."""
         xp = self.xp
@@ -166,8 +127,10 @@ class Backend:
         return xp.squeeze(xp.take_along_axis(values, index, axis=1), axis=1)
 
     def lookup(self, table: Array, labels: Array) -> Array:
-        """``table[labels]`` for a table of one number per class."""
+        """``table[labels[n, i]]`` of a table (C,), ``table[n, labels[n, i]]`` of one (N, C)."""
         xp = self.xp
+        if table.ndim == 2:
+            return xp.take_along_axis(table, labels, axis=1)
         flat = xp.take(table, xp.reshape(labels, (-1,)), axis=0)
         return xp.reshape(flat, labels.shape)
 
@@ -177,39 +140,156 @@ class Backend:
         sums = [xp.sum(xp.where(labels == c, values, 0.0), axis=-1) for c in range(classes)]
         return xp.stack(sums, axis=1)
 
-    def widened(self, block: Any) -> Array:
-        """Predictions of a `Block` in float32 or wider."""
-        return self.upcast(block.predictions)
+    # --- rules ------------------------------------------------------------------------------
 
-    def normaliser(self, block: Any) -> tuple[Array, Array]:
-        """Largest score of each pixel of a `Block` and log of the sum of exp(z - largest), (n, p) each."""
-        xp = self.xp
-        top = self.stop_gradient(xp.max(block.scores, axis=1, keepdims=True))
-        log_sum = xp.log(xp.sum(xp.exp(block.scores - top), axis=1))
-        return xp.squeeze(top, axis=1), log_sum
+    def softmax_sums(
+        self,
+        scores: Array,
+        labels: Array,
+        valid: Array | None,
+        weights: Array | None,
+        wanted: Sequence[str] = ("log_p",),
+        mix: Array | None = None,
+        keep: bool = False,
+    ) -> tuple[dict[str, Array], Pullback | None]:
+        """What losses need of the softmax p of scores where targets are labels.
 
-    def label_log_probs(self, block: Any) -> Array:
-        """Log-softmax of each pixel's label (n, p) in a `Block`, something finite where ignored."""
-        return self.gather(block.log_probs, block.labels)
+        Parameters
+        ----------
+        scores : array, (N, C, P)
+            Raw scores z, float32 or wider; anything where pixels do not count.
+        labels : array, (N, P)
+            Class y of each pixel.
+        valid : array, (N, P), bool, or None
+            Where pixels count; None for everywhere.
+        weights : array, (N, P), or None
+            Weight u of each pixel, 0 where it does not count; None for 1 where it counts.
+        wanted : sequence of str
+            ``"log_p"``: log p_y of each pixel (N, P), exact in the relative sense also where p_y is
+            nearly 1, something finite where pixels do not count. ``"tp"``: sum_i u_i [y_i = c] p_ic,
+            (N, C). ``"p"``: sum_i u_i p_ic. ``"p2"``: sum_i u_i p_ic^2. ``"mixed"``: sum_c m_c log p_ic
+            of each pixel (N, P).
+        mix : array, (C,), or None
+            The factors m.
+        keep : bool
+            Whether gradients will be asked for.
 
-    def prob_sums(self, block: Any) -> Array:
-        """Weighted sums (n, C) of the softmax over the pixels of a `Block`."""
-        return block.sum_pixels(block.probs)
+        Returns
+        -------
+        outputs : dict of arrays
+            What was wanted.
+        pullback : callable or None
+            ``pullback(gradients, of_weights)``: from gradients of outputs, by name, those of scores and,
+            if `of_weights`, of weights (else None).
+        """
+        return closed_forms.softmax_sums(self, scores, labels, valid, weights, wanted, mix)
 
-    def cumulative_sum(self, values: Array) -> Array:
-        """Sums up to each entry along the last axis."""
-        return self.xp.cumulative_sum(values, axis=-1)
+    def sigmoid_sums(
+        self,
+        scores: Array,
+        targets: Array,
+        valid: Array | None,
+        weights: Array | None,
+        wanted: Sequence[str],
+        keep: bool = False,
+    ) -> tuple[dict[str, Array], Pullback | None]:
+        """Sums over pixels, (N, C) each, of functions of the sigmoid p of scores and of targets y.
 
-    def in_descending_order(
-        self, errors: Array, payload: tuple[Array, ...], function: Callable[..., Array]
-    ) -> Array:
+        Parameters
+        ----------
+        scores : array, (N, C, P)
+            Raw scores, float32 or wider; anything where elements do not count.
+        targets : array, (N, C, P)
+            Integers, of which 1 is true and anything else false; or y, of the scores' dtype.
+        valid, weights : arrays, (N, 1, P) or (N, C, P), or None
+            As in `softmax_sums`.
+        wanted : sequence of str
+            What to sum, each times u: ``"p"``, ``"p2"`` (p^2), ``"py"`` (p y), ``"tp"`` (min(p, y), with
+            slope y where p = y).
+        keep : bool
+            Whether gradients will be asked for.
+
+        Returns
+        -------
+        outputs, pullback
+            As in `softmax_sums`.
+        """
+        return closed_forms.sigmoid_sums(self, scores, targets, valid, weights, wanted)
+
+    def in_chunks(
+        self, function: Callable[..., tuple[Array, ...]], scores: Array, beside: Sequence[Any]
+    ) -> tuple[Array, ...]:
+        """Sums over pixels, some pixels at a time, with the gradient of each chunk taken at once.
+
+        Parameters
+        ----------
+        function : callable
+            ``function(scores, *beside)``: sums () of scores (N, C, P) and what belongs to them; the first
+            depends on the scores, the others do not.
+        scores : array, (N, C, P)
+            What is differentiated.
+        beside : sequence
+            Arrays ``(N, ..., P)`` to cut along with them, other arrays and None as they are.
+        """
+        if not several(scores, self.chunk):
+            return function(scores, *beside)
+        parts = [function(part, *others) for _, part, others in cut(scores, beside, self.chunk)]
+        return tuple(sum(values[1:], values[0]) for values in zip(*parts, strict=True))
+
+    def sorted_sums(
+        self,
+        scores: Array,
+        foreground: Array,
+        valid: Array | None,
+        weights: Array | None,
+        link: str,
+        weigh: Callable[..., Array],
+        per_image: bool,
+        matters: Callable[[int, float], bool],
+        keep: bool = False,
+    ) -> tuple[dict[str, Array], Pullback | None]:
+        """sum_i e_i g_i of each class, where g follows from the order of the errors e.
+
+        Parameters
+        ----------
+        scores : array, (N, C, P)
+            What `link` turns into errors; anything where elements do not count.
+        foreground : array, (N, C, P), bool
+            Which pixels are of each class.
+        valid, weights : arrays, (N, 1, P) or (N, C, P), or None
+            As in `softmax_sums`.
+        link : str
+            How errors follow: |y - p| of ``"softmax"`` or ``"sigmoid"`` of scores or of ``"probability"``;
+            ``"hinge"``: max(0, 1 - z (2 y - 1)).
+        weigh : callable
+            ``weigh(backend, dtype, foreground, background, intersection, union)``: g of pixels sorted so
+            that errors fall, from the weight of each on the side of the class and on the other, and those
+            of intersection and union before the first of them. No gradient flows through it. A pixel
+            without error has weight 0 wherever it comes in the order: no gradient at the kink.
+        per_image : bool
+            Sort the pixels of each image by themselves instead of all together.
+        matters : callable
+            Whether a class is of use, given its index and its weight in the targets; where that costs
+            nothing to know, the others are not sorted and their sum is 0.
+        keep : bool
+            Whether gradients will be asked for.
+
+        Returns
+        -------
+        outputs, pullback
+            "sums" and "true", the weight of each class in the targets, (C,) or (N, C); and as in
+            `softmax_sums`, but for "sums" alone.
+        """
+        return sorting.sorted_sums(self, scores, foreground, valid, weights, link, weigh, per_image)
+
+    def descending(self, errors: Array, payload: Sequence[Array], function: Callable[..., Array]) -> Array:
         """Sort each row by falling error, apply a function to the sorted payload, put back.
 
         Parameters
         ----------
         errors : array, (R, P)
             What to sort by.
-        payload : tuple of arrays, (R, P)
+        payload : sequence of arrays, (R, P)
             What the function needs, sorted along.
         function : callable
             ``function(backend, dtype, *sorted_payload)`` to an array (R, P) of the errors' dtype.
@@ -223,6 +303,10 @@ class Backend:
         order = xp.argsort(errors, axis=-1, descending=True)
         values = function(self, errors.dtype, *(xp.take_along_axis(part, order, axis=-1) for part in payload))
         return xp.take_along_axis(values, xp.argsort(order, axis=-1), axis=-1)
+
+    def cumulative_sum(self, values: Array) -> Array:
+        """Sums up to each entry along the last axis."""
+        return self.xp.cumulative_sum(values, axis=-1)
 
     # --- neighbours -------------------------------------------------------------------------
 
@@ -238,20 +322,13 @@ class Backend:
         dtype : dtype
             Of the result.
         """
-        return neighbours.distance_transform(self, mask, spacing, dtype)
+        return distances.distance_transform(self, mask, spacing, dtype)
 
     def nearest_two_distances(
         self, labels: Array, spacing: tuple[float, ...], dtype: Any
     ) -> tuple[Array, Array]:
         """Distances (M, *S) to the nearest label other than 0 and to the second nearest, or inf."""
-        return neighbours.nearest_two_distances(self, labels, spacing, dtype)
-
-    def over_rows(self, function: neighbours.OfRows, rows: tuple[Array, ...]) -> tuple[Array, ...]:
-        """Apply a function of rows that looks at pairs of cells, without storing too many of them.
-
-        2**18 pairs, 2 MiB in float64, stay in a CPU's cache: 4 times as fast as 2**22 with NumPy.
-        """
-        return neighbours.over_rows(self, function, rows, 2**18)
+        return distances.nearest_two_distances(self, labels, spacing, dtype)
 
     def max_pool(self, values: Array, size: int) -> Array:
         """Largest value in the window of odd `size` about each cell of (N, C, *S), cut off at borders.
@@ -266,210 +343,26 @@ class Backend:
 
     def max_along(self, values: Array, axis: int, size: int) -> Array:
         """`max_pool` along one axis."""
-        return neighbours.max_along(self.xp, values, axis, size)
-
-    def sum_blocks(self, pixels: Any, statistics: tuple[Callable[..., Any], ...]) -> list[Any]:
-        """Statistics of all pixels; see `Pixels.sum`."""
-        from ..blocks import blocks_of
-        from ..passes import worthwhile
-
-        if not (self.writes and worthwhile(pixels)):
-            return [statistic(pixels.whole) for statistic in statistics]
-        blocks = blocks_of(pixels, statistics, gradient=False)
-        vector = blocks.vector()
-        return blocks.split(self.xp, vector)
-
-    def sum_sorted(
-        self,
-        pixels: Any,
-        errors: Callable[[Any], Array],
-        weigh: Callable[..., Array],
-        per_image: bool,
-        matters: Callable[[int, float], bool],
-    ) -> list[Array]:
-        """Sums over sorted pixels; see `Pixels.sum_sorted`."""
-        from ..passes import worthwhile
-        from ..sorted_sums import SortedSums, composed
-
-        if not (self.sorts and worthwhile(pixels)):
-            return list(composed(pixels, errors, weigh, per_image))
-        sums = SortedSums(pixels, errors, weigh, per_image, matters)
-        return sums.split(self.xp, sums.vector())
-
-    sorts = False
-    """Whether to sort row by row, by `by_falling`: where rows lie in host memory."""
-
-    remembers = False
-    """Whether losses of small inputs are remembered as programs."""
-
-    def remembered(
-        self, loss: Callable[..., Array], predictions: Array, targets: Any, options: dict[str, Any]
-    ) -> Array | None:
-        """Value of a loss of a small input from a program, if there is one; asked where it `remembers`."""
-        raise NotImplementedError
-
-    reads = False
-    """Whether to look at a number costs nothing."""
-
-    def by_falling(self, errors: Array, sides: Array) -> Iterator[tuple[Array, Array, Array]]:
-        """Pixels that have an error sorted so that it falls, in pieces.
-
-        Parameters
-        ----------
-        errors : array, (P,)
-            Not negative.
-        sides : array, (P,), int8
-            A number from 0 to 3 for each.
-
-        Yields
-        ------
-        tuple of arrays
-            Where they stand in the row, their errors and their sides.
-        """
-        xp = self.xp
-        (where,) = xp.nonzero(errors != 0)
-        order = xp.take(where, xp.argsort(xp.take(errors, where), descending=True))
-        yield order, xp.take(errors, order), xp.take(sides, order)
-
-    writes = False
-    """Whether results may be written into parts of arrays, block by block."""
-
-    block_elements = 500_000
-    """Scores that are worked on at a time, 2 MB of float32: with fewer, two threads wait more often for the
-    interpreter; up to two millions the time is the same, in more memory."""
-
-    panel_pixels = 2**15
-    """Pixels whose own numbers are computed together, at most: with fewer Python takes longer."""
-
-    threads = False
-    """Whether blocks may run in threads."""
-
-    def empty(self, shape: tuple[int, ...], dtype: Any, like: Array) -> Array:
-        """An array to be filled, on the device of another."""
-        return self.xp.empty(shape, dtype=dtype, **self.beside(like))
-
-    def recorder(self, pixels: Any, functions: tuple[Callable[[Any], Any], ...]) -> Any:
-        """Functions of blocks, to be differentiated: a `Recorder`, by the tape."""
-        from ..recorder import Recorder
-
-        return Recorder(pixels, functions)
-
-    def look(
-        self, block: Any, pieces: Sequence[tuple[slice, slice]], place: Array | None, sums: bool
-    ) -> tuple[Array, Array, Array | None]:
-        """Look at the raw scores z of a `Block` of labels; without derivatives.
-
-        Parameters
-        ----------
-        block : Block
-            Multiclass; ignored pixels may hold anything.
-        pieces : sequence of pairs of slices
-            Images and pixels of the block, in pieces that fit the cache.
-        place : array, (n, C, p), or None
-            Where to leave what `softmax_gradient` begins with, if anywhere: u p_c if class sums are
-            wanted, exp(z_c - top) otherwise.
-        sums : bool
-            Whether class sums are wanted.
-
-        Returns
-        -------
-        log_probs : array, (n, p)
-            log p of the labels, something finite where ignored.
-        totals : array, (n, p), or None
-            What the place is to be divided by to hold p_c or u p_c; None for 1.
-        class_sums : array, (n, C), or None
-            sum_i u_i p_ic.
-        """
-        xp = self.xp
-        scores = block.scores
-        top = xp.max(scores, axis=1)
-        values = xp.exp(scores - xp.expand_dims(top, axis=1))
-        totals = xp.sum(values, axis=1)
-        log_probs = (self.gather(scores, block.labels) - top) - xp.log(totals)
-        if sums:
-            inverse = 1.0 / totals if block.weights is None else block.weights / totals
-            values = values * xp.expand_dims(inverse, axis=1)
-        if place is not None:
-            place[...] = values
-        return log_probs, None if sums else totals, xp.sum(values, axis=2) if sums else None
-
-    closes = False
-    """Whether `parts` and `parts_gradient` save time, in place of operations that are differentiated."""
-
-    def parts(self, scores: Array, labels: Array, valid: Array | None) -> tuple[Array, Array, Array]:
-        """What `look` leaves in the place, the totals and log p of the labels, of a whole input."""
-        place = self.empty(tuple(scores.shape), scores.dtype, scores)  # in the order that `look` expects
-        block = SimpleNamespace(
-            predictions=scores, labels=labels, valid=valid, weights=None, dtype=scores.dtype
-        )
-        log_probs, totals, _ = self.look(block, _WHOLE, place, False)
-        return place, totals, log_probs
-
-    def parts_sums(self, values: Array, totals: Array, weights: Array | None) -> Array:
-        """sum_i u_i p_ic, (n, C), from `parts`."""
-        scale = 1.0 / totals if weights is None else weights / totals
-        return self.xp.sum(values * self.xp.expand_dims(scale, axis=1), axis=2)
-
-    def parts_gradient(
-        self, values: Array, totals: Array, labels: Array, weights: Array | None, d: Any, b: Any
-    ) -> Array:
-        """Gradient of the scores from `parts`, by d or b of `softmax_gradient`; where it `closes`."""
-        raise NotImplementedError
-
-    def softmax_gradient(
-        self,
-        block: Any,
-        pieces: Sequence[tuple[slice, slice]],
-        place: Array,
-        totals: Array,
-        of_log_probs: Any,
-        of_sums: Any,
-    ) -> None:
-        """Gradient of scores in closed form: u p_c (b_c - sum_k p_k b_k) - d p_c + d [c = y].
-
-        Parameters
-        ----------
-        block, pieces, place, totals
-            As of `look`; the gradient takes the place.
-        of_log_probs : array, (n, p), or None
-            Gradient d of the log-probability of each pixel's label, 0 where pixels do not count.
-        of_sums : array, (n, C), or None
-            Gradient b of the weighted sums of probabilities.
-        """
-        xp = self.xp
-        if of_sums is None:
-            place[...] = place * xp.expand_dims(-of_log_probs / totals, axis=1)
-        else:
-            b = xp.expand_dims(of_sums, axis=2)
-            slope = xp.sum(place * b, axis=1)
-            if of_log_probs is not None:
-                slope = slope + of_log_probs
-            if block.pixel_weights is not None:
-                slope = slope / xp.where(block.weights == 0, 1.0, block.weights)
-            place[...] = place * (b - xp.expand_dims(slope, axis=1))
-        if of_log_probs is not None:
-            d = xp.expand_dims(of_log_probs, axis=1)
-            place[...] = place + xp.where(block.is_class, d, 0.0)
+        return distances.max_along(self.xp, values, axis, size)
 
     # --- gradients --------------------------------------------------------------------------
 
     def value_and_grad(
-        self,
-        function: Callable[..., Array],
-        argnums: tuple[int, ...],
-        args: tuple[Any, ...],
-        kwargs: dict[str, Any],
-    ) -> tuple[Array, tuple[Array, ...]]:
-        """Value of a function and its gradients, by the tape."""
-        from ..tape import value_and_grad
-
-        return value_and_grad(self, function, argnums, args, kwargs)
+        self, function: Callable[..., Array], argnums: tuple[int, ...], args: tuple[Any, ...]
+    ) -> tuple[Array, tuple[Array, ...]] | None:
+        """Value of a function and its gradients; None if the library has none, and the tape's will do."""
+        return None
 
 
-_WHOLE = [(slice(None), slice(None))]
+def _beside(like: Array) -> dict[str, Any]:
+    """Keyword that puts a new array on the device of another; none for MLX, whose arrays have none."""
+    try:
+        return {"device": device(like)}
+    except AttributeError:
+        return {}
 
 
-def _name(dtype: Any) -> str:
+def dtype_name(dtype: Any) -> str:
     """``float64`` for any library's way to write it (NumPy's own str of a swapped one is ``>f8``)."""
     name = getattr(dtype, "name", None)
     return name if isinstance(name, str) else str(dtype).rpartition(".")[2]

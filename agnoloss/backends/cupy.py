@@ -2,53 +2,53 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import cupy
 
+from ..array import Array
 from ..compat import namespace
-from . import neighbours
-from .base import Array, Backend
+from . import distances
+from .base import Backend
 
 
 class CuPy(Backend):
     """Backend of ``cupy.ndarray``."""
 
-    writes = True
-    block_elements = 2**24
+    chunk = 2**24
     """64 MiB in float32: kernels of a millisecond, in memory that stays small beside the gradient."""
 
-    panel_pixels = 2**22
-
-    def in_range(self, labels: Array, classes: int) -> Array:
+    def class_indices(self, labels: Array, classes: int | None = None) -> Array:
         """By CuPy's own clip: the wrapper of array_api_compat waits for the device."""
-        return labels.clip(0, classes - 1)
-
-    def over_rows(self, function: neighbours.OfRows, rows: tuple[Array, ...]) -> tuple[Array, ...]:
-        """2**24 pairs, 128 MiB in float64: fewer launches of kernels."""
-        return neighbours.over_rows(self, function, rows, 2**24)
+        if labels.dtype not in (cupy.int32, cupy.int64):
+            labels = labels.astype(
+                cupy.int64 if labels.dtype.kind == "u" and labels.itemsize > 2 else cupy.int32
+            )
+        return labels if classes is None else labels.clip(0, classes - 1)
 
     def distance_transform(self, mask: Array, spacing: tuple[float, ...], dtype: Any) -> Array:
         """CuPy's parallel banding in 2-D and 3-D: a few kernels for each image instead of all pairs."""
         if len(spacing) not in (2, 3) or 0 in mask.shape:
-            return super().distance_transform(mask, spacing, dtype)
+            return distances.distance_transform(self, mask, spacing, dtype, _over_rows)
         from cupyx.scipy.ndimage import distance_transform_edt
 
         double = dtype == cupy.float64
-        distances = [
-            distance_transform_edt(~image, sampling=spacing, float64_distances=double) for image in mask
-        ]
+        found = [distance_transform_edt(~image, sampling=spacing, float64_distances=double) for image in mask]
         # without a True cell the distances mean nothing; to look would wait for the device
         some = cupy.any(mask, axis=tuple(range(1, mask.ndim)), keepdims=True)
-        return cupy.where(some, cupy.stack(distances), cupy.inf).astype(dtype, copy=False)
+        return cupy.where(some, cupy.stack(found), cupy.inf).astype(dtype, copy=False)
 
     def nearest_two_distances(
         self, labels: Array, spacing: tuple[float, ...], dtype: Any
     ) -> tuple[Array, Array]:
         """By CuPy's transforms. Waits for the device once, to number the labels."""
         if len(spacing) not in (2, 3) or 0 in labels.shape:
-            return super().nearest_two_distances(labels, spacing, dtype)
-        return neighbours.nearest_two_by_bits(self, labels, spacing, dtype)
+            return distances.nearest_two_distances(self, labels, spacing, dtype, _over_rows)
+        return distances.nearest_two_by_bits(self, labels, spacing, dtype)
 
+
+# 2**24 pairs, 128 MiB in float64: fewer launches of kernels.
+_over_rows = partial(distances.in_parts, limit=2**24)
 
 BACKEND = CuPy(namespace("cupy"), "cupy")

@@ -18,7 +18,8 @@ import jax.numpy as jnp
 from jax.extend.core import Primitive
 from jax.interpreters import ad, batching, mlir
 
-from .base import Array
+from ..array import Array
+from .closed_forms import NEAR, NEGLIGIBLE
 
 UNROLLED = 64
 """Classes that loops are unrolled for; beyond, compilation takes too long."""
@@ -33,38 +34,37 @@ def alone_on_a_cpu() -> bool:
 
 
 @jax.custom_jvp
-def normaliser(scores: Array, labels: Array) -> tuple[Array, Array]:
-    """Largest score and log of the sum of exp(z - largest), (n, p) each.
-
-    Apart: their sum would have lost the digits of the logarithm where scores are large.
+def exponentials(scores: Array, labels: Array) -> tuple[Array, Array, Array]:
+    """A shift of each pixel's scores, and sums of exp(z - shift): of the label's class, of all others.
 
     Parameters
     ----------
     scores : array, (n, C, p)
         Raw scores.
     labels : array, (n, p)
-        Not negative; they only keep XLA guessing.
+        Classes.
     """
-    if _plain(scores):
-        top = jnp.max(scores, axis=1)
-        return top, jnp.log(jnp.sum(jnp.exp(scores - top[:, None]), axis=1))
-    found: tuple[Array, Array] = _once(_normaliser, labels, scores)
+    found: tuple[Array, Array, Array] = _once(_exponentials, labels, scores, labels, plain=_plain(scores))
     return found
 
 
-@normaliser.defjvp
+@exponentials.defjvp
 def _(primals: tuple[Array, ...], tangents: tuple[Array, ...]) -> tuple[Any, Any]:
-    """d log sum = sum_c p_c d z_c; the largest score cancels in whatever is made of both."""
-    found = normaliser(*primals)
-    tangent = jnp.sum(_softmax(primals[0], *found) * tangents[0], axis=1)
-    return found, (jnp.zeros_like(tangent), tangent)
+    """The shift cancels in whatever is made of all three."""
+    shift, own, others = exponentials(*primals)
+    scores, labels = primals
+    e, here = jnp.exp(scores - shift[:, None]) * tangents[0], _is_class(scores, labels)
+    of_own, of_others = (jnp.sum(jnp.where(side, e, 0.0), axis=1) for side in (here, ~here))
+    return (shift, own, others), (jnp.zeros_like(shift), of_own, of_others)
 
 
-# The rules below know how the normaliser depends on the scores: they leave its own tangents out.
+# The rules below know how the exponentials depend on the scores: they leave their own tangents out.
 
 
 @jax.custom_jvp
-def label_log_probs(scores: Array, labels: Array, valid: Array, top: Array, log_sum: Array) -> Array:
+def label_log_probs(
+    scores: Array, labels: Array, valid: Array, shift: Array, own: Array, others: Array
+) -> Array:
     """Log-softmax of the labels' classes (n, p), 0 where pixels do not count.
 
     Parameters
@@ -75,43 +75,68 @@ def label_log_probs(scores: Array, labels: Array, valid: Array, top: Array, log_
         Classes.
     valid : array, (n, p), bool
         Where pixels count.
-    top, log_sum : array, (n, p)
-        `normaliser` of the scores.
+    shift, own, others : array, (n, p)
+        `exponentials` of the scores.
     """
-    own = jnp.take_along_axis(scores, labels[:, None], axis=1)[:, 0]
-    return jnp.where(valid, (own - top) - log_sum, 0.0)
+    # log p_y = -log(1 + sum_(c != y) e^(z_c - z_y))
+    far = own < NEGLIGIBLE * others
+    near = -jnp.log1p(jnp.where(far, 0.0, others) / jnp.where(far, 1.0, own))
+    score = jnp.take_along_axis(scores, labels[:, None], axis=1)[:, 0]
+    log_p = jnp.where(far, (score - shift) - jnp.log(own + others), near)
+    return jnp.where(valid & (own == own), log_p, jnp.where(valid, jnp.nan, 0.0))
 
 
 @label_log_probs.defjvp
 def _(primals: tuple[Array, ...], tangents: tuple[Array, ...]) -> tuple[Array, Array]:
-    """d log p_y = sum_c ([c = y] - p_c) d z_c."""
-    scores, labels, valid, top, log_sum = primals
-    here = labels[:, None] == jnp.arange(scores.shape[1], dtype=labels.dtype)[:, None]
-    slope = jnp.where(valid[:, None], here - _softmax(scores, top, log_sum), 0.0)
+    """d log p_y = sum_c ([c = y] - p_c) d z_c, where 1 - p_y is the sum of the others."""
+    scores, labels, valid, shift, own, others = primals
+    total = own + others
+    q = others / total
+    slope = jnp.where(_is_class(scores, labels), q[:, None], -_softmax(scores, shift, total))
+    slope = jnp.where(valid[:, None], slope, 0.0)
     return label_log_probs(*primals), _kept(jnp.sum(slope * tangents[0], axis=1), labels)
 
 
 @jax.custom_jvp
 def prob_sums(
-    scores: Array, labels: Array, valid: Array, top: Array, log_sum: Array, weights: Array | None
+    scores: Array,
+    labels: Array,
+    valid: Array,
+    shift: Array,
+    own: Array,
+    others: Array,
+    weights: Array | None,
 ) -> Array:
     """Weighted sums of the softmax over pixels, (n, C); weights (n, p) are all 1 if None."""
-    return _spread(weights, scores, top, log_sum, valid)
+    counted = jnp.where(valid, 1.0 if weights is None else weights, 0.0).astype(scores.dtype)
+    total = own + others
+    sums = class_sums(counted * (own / total), labels, scores.shape[1])
+    return sums + _spread(counted, scores, labels, shift, total, valid)
 
 
 @prob_sums.defjvp
 def _(primals: tuple[Any, ...], tangents: tuple[Any, ...]) -> tuple[Array, Array]:
-    """d sum_i u p_c = sum_i (u p_c (d z_c - sum_k p_k d z_k) + p_c d u)."""
-    scores, labels, valid, top, log_sum, weights = primals
-    probs = jnp.where(valid[:, None], _softmax(scores, top, log_sum), 0.0)
-    own, mean = probs * tangents[0], jnp.sum(probs * tangents[0], axis=1)
-    if weights is not None:
-        own, mean = own * weights[:, None], mean * weights - tangents[5]
+    """d sum_i u p_c = sum_i (u p_c (d z_c - sum_k p_k d z_k) + p_c d u), with 1 - p_y the sum of others."""
+    scores, labels, valid, shift, own, others, weights = primals
+    total, here, dz = own + others, _is_class(scores, labels), tangents[0]
+    p_y, q = own / total, others / total
+    counted = jnp.where(valid, 1.0 if weights is None else weights, 0.0).astype(scores.dtype)
+    p = jnp.where(valid[:, None], _softmax(scores, shift, total), 0.0)
+    u = counted[:, None]
+    direct = jnp.sum(jnp.where(here, (counted * p_y * q)[:, None], u * p) * dz, axis=2)
+    of_others = jnp.sum(jnp.where(here, 0.0, p) * dz, axis=1)
+    of_own = jnp.sum(jnp.where(here, p, 0.0) * dz, axis=1)
+    mean = of_others + of_own
+    through_others, through_own = counted * mean, counted * p_y * of_others
+    if weights is not None:  # p_c d u
+        du = jnp.where(valid, tangents[6], 0.0)
+        through_others, through_own = through_others - du, through_own - p_y * du
     if _plain(scores):
-        shared = jnp.sum(mean[:, None] * probs, axis=2)
+        shared = _spread(through_others, scores, labels, shift, total, valid)
     else:
-        shared = _spread_p.bind(mean, scores, top, log_sum, valid)
-    return prob_sums(*primals), _kept(jnp.sum(own, axis=2) - shared, labels)
+        shared = _spread_p.bind(through_others, scores, labels, shift, total, valid)
+    shared = shared + class_sums(through_own, labels, scores.shape[1])
+    return prob_sums(*primals), _kept(direct - shared, labels)
 
 
 def turned(scores: Array, labels: Array) -> Array:
@@ -119,36 +144,59 @@ def turned(scores: Array, labels: Array) -> Array:
 
     It would read them across in each of the passes below: 3 to 10 times slower than to turn them once.
     """
-    if _plain(scores):
-        return scores
-    found: Array = _once(lambda s: s + 0.0, labels, scores)
+    found: Array = _once(lambda s: s + 0.0, labels, scores, plain=_plain(scores))
     return found
 
 
 def class_sums(values: Array, labels: Array, classes: int) -> Array:
-    """Sum the values (n, p) of each label, (n, C), by a scatter into short sums."""
+    """Sum the values (n, p) of each label, (n, C).
+
+    By a scatter into short sums on a lone CPU; elsewhere by a fused comparison, in a fixed order.
+    """
+    if not alone_on_a_cpu():
+        inside = labels[:, None, :] == jnp.arange(classes, dtype=labels.dtype)[:, None]
+        return jnp.sum(jnp.where(inside, values[:, None, :], 0.0), axis=-1)
     images, places = labels.shape
-    image, run = jnp.arange(images)[:, None], jnp.arange(places) // RUN
+    image, run = jnp.arange(images)[:, None], jnp.arange(places)[None] // RUN
     sums = jnp.zeros((images, -(-places // RUN), classes), values.dtype)
     return jnp.sum(sums.at[image, run, labels].add(values), axis=1)
 
 
-def _softmax(scores: Array, top: Array, log_sum: Array) -> Array:
-    return jnp.exp((scores - top[:, None]) - log_sum[:, None])
+def _is_class(scores: Array, labels: Array) -> Array:
+    return labels[:, None] == jnp.arange(scores.shape[1], dtype=labels.dtype)[None, :, None]
 
 
-def _normaliser(scores: Array) -> tuple[Array, Array]:
-    top = reduce(jnp.maximum, _rows(scores))
-    return top, jnp.log(reduce(jnp.add, [jnp.exp(row - top) for row in _rows(scores)]))
+def _softmax(scores: Array, shift: Array, total: Array) -> Array:
+    return jnp.exp(scores - shift[:, None]) / total[:, None]
 
 
-def _spread(weights: Array | None, scores: Array, top: Array, log_sum: Array, valid: Array) -> Array:
-    """sum_i w_i p_ic, (n, C)."""
+def _exponentials(scores: Array, labels: Array) -> tuple[Array, Array, Array]:
     if _plain(scores):
-        probs = jnp.where(valid[:, None], _softmax(scores, top, log_sum), 0.0)
-        return jnp.sum(probs if weights is None else weights[:, None] * probs, axis=2)
-    rows = [jnp.where(valid, jnp.exp((row - top) - log_sum), 0.0) for row in _rows(scores)]
-    return jnp.stack([jnp.sum(row if weights is None else weights * row, axis=1) for row in rows], axis=1)
+        top, here = jnp.max(scores, axis=1), _is_class(scores, labels)
+        shift = jnp.where(jnp.abs(top) < NEAR, 0.0, top)
+        e = jnp.exp(scores - shift[:, None])
+        own, others = (jnp.sum(jnp.where(side, e, 0.0), axis=1) for side in (here, ~here))
+        return shift, own, others
+    top = reduce(jnp.maximum, _rows(scores))
+    shift = jnp.where(jnp.abs(top) < NEAR, 0.0, top)
+    own = others = jnp.zeros_like(top)
+    for c, row in enumerate(_rows(scores)):
+        e = jnp.exp(row - shift)
+        own, others = own + jnp.where(labels == c, e, 0.0), others + jnp.where(labels == c, 0.0, e)
+    return shift, own, others
+
+
+def _spread(w: Array, scores: Array, labels: Array, shift: Array, total: Array, valid: Array) -> Array:
+    """Sums of w_i p_ic over the pixels that are of another class than c, (n, C)."""
+    if _plain(scores):
+        p = jnp.where(valid[:, None] & ~_is_class(scores, labels), _softmax(scores, shift, total), 0.0)
+        return jnp.sum(w[:, None] * p, axis=2)
+    inverse = 1.0 / total
+    rows = [
+        jnp.where(valid & (labels != c), w * (jnp.exp(row - shift) * inverse), 0.0)
+        for c, row in enumerate(_rows(scores))
+    ]
+    return jnp.stack([jnp.sum(row, axis=1) for row in rows], axis=1)
 
 
 def _rows(scores: Array) -> list[Array]:
@@ -168,8 +216,10 @@ def _kept(tangent: Array, labels: Array) -> Array:
     return kept
 
 
-def _once(function: Callable[..., Any], labels: Array, *args: Array) -> Any:
+def _once(function: Callable[..., Any], labels: Array, *args: Array, plain: bool = False) -> Any:
     """Call the function where XLA will not duplicate it: in a branch that is always taken."""
+    if plain:
+        return function(*args)
     shape = jax.eval_shape(function, *args)
     return jax.lax.cond(
         _truth_p.bind(labels),
@@ -205,33 +255,30 @@ def _spread_batched(args: Any, axes: Any) -> tuple[Array, int]:
 
 
 def _spread_jvp(primals: tuple[Array, ...], tangents: tuple[Any, ...]) -> tuple[Array, Array]:
-    weights, scores, top, log_sum, valid = primals
-    known = tuple(map(ad.instantiate_zeros, tangents))
-    inner = known[1] - known[2][:, None] - known[3][:, None]
-    probs = jnp.where(valid[:, None], _softmax(scores, top, log_sum), 0.0)
-    tangent = jnp.sum(weights[:, None] * probs * inner, axis=2)
-    return _spread_p.bind(*primals), tangent + _spread_p.bind(known[0], *primals[1:])
+    weights, scores, labels, shift, total, valid = primals
+    dw, dz, _, d_shift, d_total, _ = map(ad.instantiate_zeros, tangents)
+    inner = dz - d_shift[:, None] - (d_total / total)[:, None]
+    p = jnp.where(valid[:, None] & ~_is_class(scores, labels), _softmax(scores, shift, total), 0.0)
+    tangent = jnp.sum(weights[:, None] * p * inner, axis=2)
+    return _spread_p.bind(*primals), tangent + _spread_p.bind(dw, *primals[1:])
 
 
 def _spread_transposed(
-    cotangent: Any, weights: Any, scores: Array, top: Array, log_sum: Array, valid: Array
+    cotangent: Any, weights: Any, scores: Array, labels: Array, shift: Array, total: Array, valid: Array
 ) -> list[Any]:
-    """sum_c b_c p_ic, (n, p)."""
+    """Sum of b_c p_ic over the classes that are not the label's, (n, p)."""
 
-    def back(b: Array, scores: Array, top: Array, log_sum: Array, valid: Array) -> Array:
-        rows = [b[:, c, None] * jnp.exp((row - top) - log_sum) for c, row in enumerate(_rows(scores))]
-        return jnp.where(valid, reduce(jnp.add, rows), 0.0)
+    def back(b: Array, scores: Array, labels: Array, shift: Array, total: Array, valid: Array) -> Array:
+        rows = [
+            jnp.where(labels == c, 0.0, b[:, c, None] * jnp.exp(row - shift))
+            for c, row in enumerate(_rows(scores))
+        ]
+        return jnp.where(valid, reduce(jnp.add, rows) / total, 0.0)
 
+    nothing = [None, None, None, None, None]
     if type(cotangent) is ad.Zero:
-        return [cotangent, None, None, None, None]
-    # valid where labels are: any integers that are not negative will do
-    return [
-        _once(back, jnp.where(valid, 1, 0), cotangent, scores, top, log_sum, valid),
-        None,
-        None,
-        None,
-        None,
-    ]
+        return [cotangent, *nothing]
+    return [_once(back, labels, cotangent, scores, labels, shift, total, valid), *nothing]
 
 
 batching.primitive_batchers[_spread_p] = _spread_batched

@@ -1,80 +1,170 @@
-"""PyTorch, compiled: log-probability of labels and sums over pixels, with derivatives in closed form.
+"""The rules of `Backend` for autograd, and those of chunks and class sums.
 
-Inductor fuses each of them into a few loops. What autograd makes of plain operations it does not: the
-backward pass of a gather writes zeros for every score and scatters into them, that of a sum for each
-label adds up over classes what it could look up, and scores masked beforehand are masked in every loop.
-On 4 x 19 x 256 x 256 scores, value and gradient of cross entropy take half the time and memory that a
-gather of log_softmax takes (12 to 6 ms on two cores), those of Dice 0.4 of the time (23 to 9 ms).
-
-Rules compute anew what they need: the compiler finds that it is there already. Scores are not masked, so
-that those of ignored pixels may be NaN: results are.
+On a CPU a rule is NumPy's, in views of the tensors' memory: its exponential takes half as long as torch's,
+its arrays lie in large pages. Elsewhere, compiled, and where a gradient of the gradient is wanted, it is
+the closed form of the standard, which Inductor fuses to a few loops: it computes anew what it needs, and
+the compiler finds that it is there already.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from . import closed_forms, sorting
+from .chunks import cut
+from .closed_forms import Pullback
+from .numpy import BACKEND as NUMPY
+from .torch_state import in_host_memory
 
-class LabelLogProbs(torch.autograd.Function):
-    """Log-softmax of each pixel's label (n, p), 0 where it does not count."""
-
-    @staticmethod
-    def forward(scores: Tensor, labels: Tensor, valid: Tensor | None) -> Tensor:
-        """Take scores (n, C, p), labels (n, p) in range, and where they count."""
-        top, log_sum = _normaliser(scores)
-        own = torch.gather(scores, 1, labels[:, None].to(torch.int64))[:, 0]
-        return _masked((own - top) - log_sum, valid)
-
-    @staticmethod
-    def setup_context(ctx: Any, inputs: tuple[Tensor | None, ...], output: Tensor) -> None:
-        """Keep the input."""
-        ctx.save_for_backward(*inputs)
-
-    @staticmethod
-    def backward(ctx: Any, d: Tensor) -> tuple[Tensor | None, ...]:
-        """d ([c = y] - p_c)."""
-        scores, labels, valid = ctx.saved_tensors
-        d = d[:, None]
-        own = torch.where(_is_class(labels, scores.shape[1]), d, 0.0)
-        return _masked(own - d * _softmax(scores), valid), None, None
+Outcome = tuple[Mapping[str, Any], Pullback | None]
 
 
-class ProbSums(torch.autograd.Function):
-    """Weighted sums of the softmax over pixels, (n, C)."""
+def apply(name: str, backend: Any, given: tuple[Tensor | None, ...], *options: Any) -> dict[str, Tensor]:
+    """Outputs of a rule, by name.
 
-    @staticmethod
-    def forward(scores: Tensor, valid: Tensor | None, weights: Tensor | None) -> Tensor:
-        """Take scores (n, C, p), where pixels count, and how much if not 1."""
-        probs = _masked(_softmax(scores), valid)
-        return (probs if weights is None else probs * weights[:, None]).sum(2)
+    Parameters
+    ----------
+    name : str
+        ``"softmax"``, ``"sigmoid"`` or ``"sorted"``.
+    backend : Backend
+        Of the tensors.
+    given : tuple of tensors
+        The hook's arrays: scores first, weights fourth.
+    options : tuple
+        What else it takes.
+    """
+    names = _names(name, options)
+    keep = torch.is_grad_enabled() and any(t is not None and t.requires_grad for t in given)
+    found = _Rule.apply(name, backend, keep, options, *given)
+    return dict(zip(names, found, strict=True))
+
+
+class _Rule(torch.autograd.Function):
+    """Forward and backward of any rule."""
 
     @staticmethod
-    def setup_context(ctx: Any, inputs: tuple[Tensor | None, ...], output: Tensor) -> None:
-        """Keep the input."""
-        ctx.save_for_backward(*inputs)
+    def forward(
+        ctx: Any, name: str, backend: Any, keep: bool, options: tuple[Any, ...], *given: Tensor | None
+    ) -> tuple[Tensor, ...]:
+        ctx.name, ctx.backend, ctx.options = name, backend, options
+        ctx.set_materialize_grads(False)
+        ctx.save_for_backward(*given)
+        scores = given[0]
+        assert scores is not None
+        ctx.pullback = None
+        if in_host_memory(scores):
+            outputs, ctx.pullback = _on_host(name, given, options, keep)
+            found = [torch.from_numpy(outputs[key]) for key in _names(name, options)]
+        else:
+            outputs, _ = _closed(name, backend, given, options)
+            found = [outputs[key] for key in _names(name, options)]
+        if name == "sorted":
+            ctx.mark_non_differentiable(found[1])
+        return tuple(found)
 
     @staticmethod
-    def backward(ctx: Any, b: Tensor) -> tuple[Tensor | None, ...]:
-        """u p_c (b_c - sum_k p_k b_k), and sum_k p_k b_k for the weights."""
-        scores, valid, weights = ctx.saved_tensors
-        probs, b = _softmax(scores), b[:, :, None]
-        mean = (probs * b).sum(1)
-        slope = probs * (b - mean[:, None])
-        if weights is None:
-            return _masked(slope, valid), None, None
-        return _masked(slope * weights[:, None], valid), None, _masked(mean, valid)
+    def backward(ctx: Any, *gradients: Tensor | None) -> tuple[Tensor | None, ...]:
+        given = ctx.saved_tensors  # autograd refuses what was changed in place
+        of_weights = ctx.needs_input_grad[7]
+        names = _names(ctx.name, ctx.options)
+        found = {name: g for name, g in zip(names, gradients, strict=True) if g is not None}
+        if torch.is_grad_enabled() or not in_host_memory(given[0]):
+            _, pullback = _closed(ctx.name, ctx.backend, given, ctx.options)
+            assert pullback is not None
+            of_scores, of_u = pullback(found, of_weights)
+        else:
+            # kept once: it holds as much memory as the scores
+            pullback, ctx.pullback = ctx.pullback, None
+            if pullback is None:
+                _, pullback = _on_host(ctx.name, given, ctx.options, keep=True)
+            of_scores, of_u = pullback({name: g.numpy() for name, g in found.items()}, of_weights)
+            of_scores = torch.from_numpy(of_scores)
+            of_u = None if of_u is None else torch.from_numpy(of_u)
+        return None, None, None, None, of_scores, None, None, of_u, *[None for _ in given[4:]]
+
+
+def _names(name: str, options: tuple[Any, ...]) -> tuple[str, ...]:
+    names: tuple[str, ...] = ("sums", "true") if name == "sorted" else options[0]
+    return names
+
+
+def _closed(name: str, backend: Any, given: tuple[Any, ...], options: tuple[Any, ...]) -> Outcome:
+    """In tensors."""
+    if name == "softmax":
+        return closed_forms.softmax_sums(backend, *given[:4], *options, given[4])
+    if name == "sigmoid":
+        return closed_forms.sigmoid_sums(backend, *given, *options)
+    link, weigh, per_image, _ = options
+    return sorting.sorted_sums(backend, *given, link, weigh, per_image)
+
+
+def _on_host(name: str, given: tuple[Any, ...], options: tuple[Any, ...], keep: bool) -> Outcome:
+    """In NumPy's views."""
+    views = [None if tensor is None else tensor.detach().numpy() for tensor in given]
+    threads = torch.get_num_threads()
+    if name == "softmax":
+        return NUMPY.softmax_sums(*views[:4], *options, views[4], keep, threads)
+    hook = NUMPY.sigmoid_sums if name == "sigmoid" else NUMPY.sorted_sums
+    outcome: Outcome = hook(*views, *options, keep, threads)
+    return outcome
+
+
+class Chunks(torch.autograd.Function):
+    """`Backend.in_chunks`: sums whose gradient was computed along with them."""
+
+    @staticmethod
+    def forward(
+        ctx: Any, size: int, function: Callable[..., tuple[Tensor, ...]], scores: Tensor, *beside: Any
+    ) -> tuple[Tensor, ...]:
+        """Add up the sums of all chunks, and keep their gradient."""
+        ctx.size, ctx.function, ctx.beside = size, function, beside
+        ctx.save_for_backward(scores)
+        found, ctx.gradient = _in_chunks(size, function, scores, beside)
+        ctx.mark_non_differentiable(*found[1:])
+        return found
+
+    @staticmethod
+    def backward(ctx: Any, g: Tensor, *_: Tensor) -> tuple[Tensor | None, ...]:
+        """Scale the gradient."""
+        (scores,) = ctx.saved_tensors
+        nothing = [None for _ in ctx.beside]
+        if torch.is_grad_enabled():  # a gradient of this gradient is wanted
+            value = ctx.function(scores, *ctx.beside)[0]
+            (gradient,) = torch.autograd.grad(value, scores, g, create_graph=True)
+            return None, None, gradient, *nothing
+        gradient, ctx.gradient = ctx.gradient, None
+        if gradient is None:
+            _, gradient = _in_chunks(ctx.size, ctx.function, scores, ctx.beside)
+        return None, None, gradient.mul_(g), *nothing
+
+
+def _in_chunks(
+    size: int, function: Callable[..., tuple[Tensor, ...]], scores: Tensor, beside: tuple[Any, ...]
+) -> tuple[tuple[Tensor, ...], Tensor]:
+    gradient = torch.empty(scores.shape, dtype=scores.dtype)
+    total: tuple[Tensor, ...] = ()
+    with torch.enable_grad():
+        for here, part, others in cut(scores.detach(), beside, size):
+            leaf = part.detach().requires_grad_()
+            found = function(leaf, *others)
+            (gradient[here],) = torch.autograd.grad(found[0], leaf)
+            found = tuple(value.detach() for value in found)
+            total = found if not total else tuple(x + y for x, y in zip(total, found, strict=True))
+    return total, gradient
 
 
 class ClassSums(torch.autograd.Function):
-    """Sums of the values of each label, (n, C)."""
+    """Sums of the values of each label, (n, C), compiled: by a comparison that Inductor fuses."""
 
     @staticmethod
     def forward(values: Tensor, labels: Tensor, classes: int) -> Tensor:
         """Take values and labels, (n, p) each, and the number of classes."""
-        return torch.where(_is_class(labels, classes), values[:, None], 0.0).sum(2)
+        here = labels[:, None] == torch.arange(classes, dtype=labels.dtype, device=labels.device)[:, None]
+        return torch.where(here, values[:, None], 0.0).sum(2)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
@@ -86,25 +176,3 @@ class ClassSums(torch.autograd.Function):
         """b_y."""
         (labels,) = ctx.saved_tensors
         return torch.gather(b, 1, labels.to(torch.int64)), None, None
-
-
-def _normaliser(scores: Tensor) -> tuple[Tensor, Tensor]:
-    """Largest score and log of the sum of exponentials above it, (n, p) each."""
-    top = scores.detach().amax(1)
-    return top, torch.log(torch.exp(scores - top[:, None]).sum(1))
-
-
-def _softmax(scores: Tensor) -> Tensor:
-    top, log_sum = _normaliser(scores)
-    return torch.exp((scores - top[:, None]) - log_sum[:, None])
-
-
-def _is_class(labels: Tensor, classes: int) -> Tensor:
-    return labels[:, None] == torch.arange(classes, dtype=labels.dtype, device=labels.device)[:, None]
-
-
-def _masked(values: Tensor, valid: Tensor | None) -> Tensor:
-    """Values (n, p) or (n, C, p), 0 where a pixel does not count."""
-    if valid is None:
-        return values
-    return torch.where(valid if values.ndim == 2 else valid[:, None], values, 0.0)

@@ -6,22 +6,20 @@ import operator
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from .. import checks
+from ..array import Array
 from ..backends import backend_of
-from ..backends.base import Array
+from ..batch import Batch
 from ..docstrings import documented
-from ..elementary import divide
-from ..grid import cell_weights, cells, members, need_axes, sum_cells
 from ..maps import checked_spacing, signed_distances
-from ..pixels import Pixels
-from ..reductions import Classes
-from ..remembered import remembered
+from ..statistics.probabilities import Probabilities
+from ..statistics.reductions import Classes
+from ..statistics.safe_math import divide
+from ..statistics.spatial import class_masks, need_axes, spatial, spatial_weights, sum_spatial
 
 EPS = 1e-7
 """Below precision, recall and F1, as in the published code: a border of length 0 gives 0 and not NaN."""
 
 
-@remembered
 @documented
 def boundary_loss(
     predictions: Array,
@@ -46,9 +44,10 @@ def boundary_loss(
 
         loss = sum_ic u_i w_c phi_ic p_ic / sum_ic u_i w_c
 
+    Words shared by all losses: see `agnoloss.losses`.
+
     Parameters
     ----------
-    {common}
     classes : {"all", "present"} or sequence of ints, optional
         Classes to average over. By default all but class 0, the background, in multiclass mode, and
         every channel otherwise.
@@ -57,11 +56,9 @@ def boundary_loss(
         are then needed for `ignore_index`, "balanced" and "present" alone, and may be None.
     spacing : float or sequence of floats, default 1
         Step of the grid, the same or one along each spatial axis.
-    {pixel_reduction}
-        For each class in multiclass mode too, ``(N, C, *S)``.
-    {all_reduce}
-
-    {outcome}
+    reduction : {"mean", "sum", "none"}, default "mean"
+        Weighted mean over the pixels that count; weighted sum; or every pixel's weighted loss,
+        ``(N, *S)``, in multiclass and multilabel mode for each class, ``(N, C, *S)``, 0 where ignored.
 
     Notes
     -----
@@ -83,42 +80,37 @@ def boundary_loss(
     """
     if targets is None:
         targets = _no_targets(predictions, ignore_index, class_weights, classes, distance_maps)
-    pixels = Pixels(
-        predictions, targets, mode=mode, from_logits=from_logits, axis=axis,
-        ignore_index=ignore_index, pixel_weights=pixel_weights, class_weights=class_weights,
-        reduction=reduction, all_reduce=all_reduce,
-    )  # fmt: skip
-    layout = checks.Layout(predictions.shape, targets.shape, mode, axis)
-    return border(pixels, layout, classes, distance_maps, spacing)
+    batch = Batch(
+            predictions, targets, mode=mode, from_logits=from_logits, axis=axis,
+            ignore_index=ignore_index, pixel_weights=pixel_weights, class_weights=class_weights,
+            reduction=reduction, all_reduce=all_reduce,
+        )  # fmt: skip
+    return signed_overlap(batch, classes, distance_maps, spacing)
 
 
-def border(
-    pixels: Pixels,
-    layout: checks.Layout,
+def signed_overlap(
+    batch: Batch,
     classes: str | Sequence[int] | None,
     distance_maps: Array | None,
     spacing: float | Sequence[float] | None,
 ) -> Array:
-    """sum_ic u_i w_c phi_ic p_ic / sum_ic u_i w_c, reduced as `pixels` says."""
+    """sum_ic u_i w_c phi_ic p_ic / sum_ic u_i w_c, reduced as the batch says."""
     if classes is None:
-        classes = range(1, pixels.num_classes) if pixels.mode == "multiclass" else "all"
-    chosen = Classes(pixels, classes, per_image=False)
+        classes = range(1, batch.num_classes) if batch.multiclass else "all"
+    chosen = Classes(batch, classes, per_image=False)
     if distance_maps is None:
-        phi = _distances(pixels, chosen.classes, spacing)
+        phi = _distances(batch, chosen.classes, spacing)
     elif spacing is not None:
         raise ValueError(f"`spacing` has no meaning where `distance_maps` are given; got {spacing!r}.")
     else:
-        phi = _given_distances(pixels, layout, distance_maps)
-    xp, block = pixels.xp, pixels.whole
-    terms = phi * block.probs
-    sums = (block.sum_pixels(terms), block.sizes(), block.target_counts)
-    ((total, size, true),) = pixels.sum(lambda _: sums, whole=True)
-    w = chosen.weights(true)
-    if pixels.reduction == "none":
-        u = 1.0 if block.weights is None else block.class_axis(block.weights)
-        return pixels.restore(pixels.trusted(block.column(w) * u * terms))
-    total, share = xp.sum(w * total), xp.sum(w * size)
-    return total if pixels.reduction == "sum" else divide(xp, total, share)
+        phi = _given_distances(batch, distance_maps)
+    xp, terms = batch.xp, phi * Probabilities(batch).probs
+    w = chosen.weights(batch.add_up(batch.target_sums))
+    if batch.reduction == "none":
+        u = 1.0 if batch.weights is None else batch.class_axis(batch.weights)
+        return batch.unflatten(batch.nan_if_invalid(batch.column(w) * u * terms))
+    total = xp.sum(w * batch.add_up(batch.sum_pixels(terms)))
+    return total if batch.reduction == "sum" else divide(xp, total, xp.sum(w * batch.add_up(batch.sizes)))
 
 
 def _no_targets(
@@ -137,35 +129,34 @@ def _no_targets(
     return backend_of(predictions, "predictions").xp.zeros_like(predictions)
 
 
-def _distances(pixels: Pixels, classes: str | tuple[int, ...], spacing: Any) -> Array:
+def _distances(batch: Batch, classes: str | tuple[int, ...], spacing: Any) -> Array:
     """Signed distances (N, C, P) to the classes asked for, 0 for the others."""
-    need_axes(pixels)
-    xp, inside = pixels.xp, members(pixels)
-    indices = range(pixels.num_classes) if isinstance(classes, str) else classes
+    need_axes(batch)
+    xp, inside = batch.xp, class_masks(batch)
+    indices = range(batch.num_classes) if isinstance(classes, str) else classes
     inside = xp.stack([inside[:, c, ...] for c in indices], axis=1)
-    steps = checked_spacing(spacing, len(pixels.spatial))
-    phi = signed_distances(pixels.backend, inside, steps, pixels.dtype)
+    steps = checked_spacing(spacing, len(batch.spatial))
+    phi = signed_distances(batch.backend, inside, steps, batch.dtype)
     maps = {c: phi[:, k, ...] for k, c in enumerate(indices)}
     nothing = xp.zeros_like(phi[:, 0, ...])
-    phi = xp.stack([maps.get(c, nothing) for c in range(pixels.num_classes)], axis=1)
-    return xp.reshape(phi, pixels.whole.scores.shape)
+    phi = xp.stack([maps.get(c, nothing) for c in range(batch.num_classes)], axis=1)
+    return xp.reshape(phi, batch.predictions.shape)
 
 
-def _given_distances(pixels: Pixels, layout: checks.Layout, distance_maps: Array) -> Array:
+def _given_distances(batch: Batch, distance_maps: Array) -> Array:
     """Distance maps that the user made, as (N, C, P), 0 where a pixel does not count."""
-    backend, xp, block = pixels.backend, pixels.xp, pixels.whole
-    maps = backend.adopt(distance_maps, backend_of(distance_maps, "distance_maps"), "distance_maps")
+    backend, xp, shape = batch.backend, batch.xp, batch.layout.shape
+    maps = backend.convert(distance_maps, backend_of(distance_maps, "distance_maps"), "distance_maps")
     if backend.kind(maps) == "other":
         raise TypeError(f"`distance_maps` must be real; got {maps.dtype}.")
-    if tuple(maps.shape) != layout.shape:
+    if tuple(maps.shape) != shape:
         raise ValueError(
-            f"`distance_maps` must have the shape of `predictions`, {layout.shape}; got {tuple(maps.shape)}."
+            f"`distance_maps` must have the shape of `predictions`, {shape}; got {tuple(maps.shape)}."
         )
-    phi = layout.flatten(xp, xp.astype(backend.stop_gradient(maps), pixels.dtype))
-    return phi if block.valid is None else xp.where(block.class_axis(block.valid), phi, 0.0)
+    phi = batch.layout.flatten(xp, xp.astype(backend.stop_gradient(maps), batch.dtype))
+    return phi if batch.valid is None else xp.where(batch.class_axis(batch.valid), phi, 0.0)
 
 
-@remembered
 @documented
 def boundary_f1_loss(
     predictions: Array,
@@ -193,10 +184,10 @@ def boundary_f1_loss(
 
     with 1e-7 added to each denominator.
 
+    Words shared by all losses: see `agnoloss.losses`.
+
     Parameters
     ----------
-    {common}
-    {classes}
     theta0 : int, default 3
         Window that finds the border, in pixels: an odd number from 3 on.
     theta : int, default 5
@@ -204,8 +195,6 @@ def boundary_f1_loss(
     reduction : {"mean", "sum", "none"}, default "mean"
         Weighted mean over the classes of each image, then mean over images; weighted sum; or the
         weighted loss of every image and class, ``(N, C)``, 0 for classes not chosen.
-
-    {outcome}
 
     Notes
     -----
@@ -229,29 +218,29 @@ def boundary_f1_loss(
     >>> print(f"{boundary_f1_loss(p, y, mode='binary', from_logits=False, theta=3):.4f}")
     0.0000
     """
-    pixels = Pixels(
-        predictions, targets, mode=mode, from_logits=from_logits, axis=axis,
-        ignore_index=ignore_index, pixel_weights=pixel_weights, class_weights=class_weights,
-        reduction=reduction,
-    )  # fmt: skip
-    need_axes(pixels)
+    batch = Batch(
+            predictions, targets, mode=mode, from_logits=from_logits, axis=axis,
+            ignore_index=ignore_index, pixel_weights=pixel_weights, class_weights=class_weights,
+            reduction=reduction,
+        )  # fmt: skip
+    need_axes(batch)
     theta0, theta = _window("theta0", theta0, 3), _window("theta", theta, 1)
-    chosen = Classes(pixels, classes, per_image=True)
-    xp, block, u = pixels.xp, pixels.whole, cell_weights(pixels)
+    chosen = Classes(batch, classes, per_image=True)
+    max_pool, u = batch.backend.max_pool, spatial_weights(batch)
 
     def border(inside: Array) -> tuple[Array, Array]:
         # b = pool(1 - x, theta0) - (1 - x);  ext = pool(b, theta)
-        outside = 1 - cells(pixels, inside)
-        edge = pixels.backend.max_pool(outside, theta0) - outside
-        return edge, pixels.backend.max_pool(edge, theta)
+        outside = 1 - spatial(batch, inside)
+        edge = max_pool(outside, theta0) - outside
+        return edge, max_pool(edge, theta)
 
-    y_b, y_ext = border(block.targets)
-    p_b, p_ext = border(block.probs)
-    precision = sum_cells(pixels, p_b * y_ext, u) / (sum_cells(pixels, p_b, u) + EPS)
-    recall = sum_cells(pixels, y_b * p_ext, u) / (sum_cells(pixels, y_b, u) + EPS)
+    y_b, y_ext = border(batch.targets)
+    p_b, p_ext = border(Probabilities(batch).probs)
+    precision = sum_spatial(batch, p_b * y_ext, u) / (sum_spatial(batch, p_b, u) + EPS)
+    recall = sum_spatial(batch, y_b * p_ext, u) / (sum_spatial(batch, y_b, u) + EPS)
     f1 = 2 * precision * recall / (precision + recall + EPS)
-    losses = xp.where(block.sizes() == 0, 0.0, 1 - f1)
-    return chosen.reduce(pixels.trusted(losses), block.target_counts)
+    losses = batch.xp.where(batch.sizes == 0, 0.0, 1 - f1)
+    return chosen.reduce(batch.nan_if_invalid(losses), batch.target_sums)
 
 
 def _window(name: str, value: Any, least: int) -> int:

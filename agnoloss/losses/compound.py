@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import partial
 from typing import Any
 
-from .. import checks
-from ..backends.base import Array
-from ..block import LOWEST_PROBABILITY, Block
-from ..counts import class_sums, dice, squared_class_sums
+from ..array import Array
+from ..batch import Batch, checks
 from ..docstrings import documented
-from ..elementary import divide, power
-from ..pixels import Pixels
-from ..reductions import Classes, pixel_sums
-from ..remembered import remembered
+from ..statistics.class_sums import class_sums
+from ..statistics.probabilities import LOWEST_PROBABILITY, Probabilities, Side, shared
+from ..statistics.reductions import Classes, pixel_sums, weigh_elements
+from ..statistics.safe_math import divide, power
 from .cross_entropy import cross_entropy_terms
+from .region import dice
 
 
-@remembered
 @documented
 def dice_cross_entropy_loss(
     predictions: Array,
@@ -49,27 +46,21 @@ def dice_cross_entropy_loss(
 
         dice_weight dice_loss + cross_entropy_weight cross_entropy_loss
 
+    `classes`, `per_image`, `average`, `smooth` and `squared` are options of the Dice term.
+    Words shared by all losses: see `agnoloss.losses`.
+
     Parameters
     ----------
-    {common}
-    {classes}
-        Of the Dice term, as the next four.
-    {per_image}
-    {average}
-    {smooth}
-    squared : bool, default False
-        Squares in the denominator, as V-Net has them.
     dice_weight, cross_entropy_weight : float, default 1
         Weights of the two terms.
+    squared : bool, default False
+        Squares in the denominator, as V-Net has them.
     pos_weight : float, or sequence or array of length C, optional
         Weight of the positive term of cross entropy, binary and multilabel.
     label_smoothing : float, default 0
         Label smoothing of cross entropy, from 0 to 1.
     reduction : {"mean", "sum"}, default "mean"
         Reduction of both terms.
-    {all_reduce}
-
-    {outcome}
 
     References
     ----------
@@ -87,29 +78,21 @@ def dice_cross_entropy_loss(
     >>> print(f"{cross_entropy_loss(z, y, mode='binary'):.4f}")
     0.3048
     """
-    pixels = Pixels(
-        predictions, targets, mode=mode, from_logits=from_logits, axis=axis,
-        ignore_index=ignore_index, pixel_weights=pixel_weights, class_weights=class_weights,
-        reduction=reduction, all_reduce=all_reduce, reductions=("mean", "sum"),
-    )  # fmt: skip
+    batch = Batch(
+            predictions, targets, mode=mode, from_logits=from_logits, axis=axis,
+            ignore_index=ignore_index, pixel_weights=pixel_weights, class_weights=class_weights,
+            reduction=reduction, all_reduce=all_reduce, reductions=("mean", "sum"),
+        )  # fmt: skip
     dice_weight = checks.number("dice_weight", dice_weight)
     cross_entropy_weight = checks.number("cross_entropy_weight", cross_entropy_weight)
-    checks.flag("squared", squared)
-    chosen = Classes(pixels, classes, per_image, average)
-    terms = cross_entropy_terms(pixels, pos_weight, label_smoothing)
-    xp = pixels.xp
-    counts, (total, share) = pixels.sum(
-        squared_class_sums if squared else class_sums,
-        partial(pixel_sums, terms=terms),
-        per_image=per_image,
-    )
-    total, share = xp.sum(total), xp.sum(share)
-    cross_entropy = total if reduction == "sum" else divide(xp, total, share)
-    overlap = chosen.reduce(1 - dice(xp, chosen.pool(counts), smooth), counts.true)
-    return dice_weight * overlap + cross_entropy_weight * cross_entropy
+    chosen = Classes(batch, classes, per_image, average)
+    terms, *numbers = cross_entropy_terms(batch, pos_weight, label_smoothing)
+    p = Probabilities(batch, "log_p", "tp", "p2" if checks.flag("squared", squared) else "p")
+    sums = class_sums(batch, per_image, squared, p)
+    overlap = chosen.reduce(1 - dice(batch.xp, chosen.pool(sums), smooth), sums.true)
+    return dice_weight * overlap + cross_entropy_weight * _mean(batch, p, terms, *numbers)
 
 
-@remembered
 @documented
 def combo_loss(
     predictions: Array,
@@ -137,20 +120,16 @@ def combo_loss(
 
         alpha CE + (1 - alpha) (1 - Dice),   CE = -(beta y log p + (1 - beta) (1 - y) log(1 - p))
 
+    Words shared by all losses: see `agnoloss.losses`.
+
     Parameters
     ----------
-    {common}
-    {pooling}
     alpha : float, default 0.5
         Weight of cross entropy, from 0 to 1.
     beta : float, default 0.5
         Weight of the positives in cross entropy, from 0 to 1; above 1/2, misses cost more.
-    {smooth}
     reduction : {"mean", "sum"}, default "mean"
         Reduction of both terms.
-    {all_reduce}
-
-    {outcome}
 
     Notes
     -----
@@ -169,32 +148,35 @@ def combo_loss(
     >>> print(f"{combo_loss(p, y, mode='binary', from_logits=False, smooth=0):.4f}")  # ln(2)/4 + 1/4
     0.4233
     """
-    pixels = Pixels(
-        predictions, targets, mode=mode, from_logits=from_logits, axis=axis,
-        ignore_index=ignore_index, pixel_weights=pixel_weights, class_weights=class_weights,
-        reduction=reduction, all_reduce=all_reduce, reductions=("mean", "sum"),
-    )  # fmt: skip
+    batch = Batch(
+            predictions, targets, mode=mode, from_logits=from_logits, axis=axis,
+            ignore_index=ignore_index, pixel_weights=pixel_weights, class_weights=class_weights,
+            reduction=reduction, all_reduce=all_reduce, reductions=("mean", "sum"),
+        )  # fmt: skip
     alpha, beta = checks.number("alpha", alpha, 0.0, 1.0), checks.number("beta", beta, 0.0, 1.0)
-    xp, chosen = pixels.xp, Classes(pixels, classes, per_image, average)
-    counts, (total, share) = pixels.sum(class_sums, partial(_element_sums, beta=beta), per_image=per_image)
-    cross_entropy = xp.sum(total)
-    if reduction == "mean":
-        cross_entropy = divide(xp, cross_entropy, xp.sum(share))
-    overlap = chosen.reduce(1 - dice(xp, chosen.pool(counts), smooth), counts.true)
-    return alpha * cross_entropy + (1 - alpha) * overlap
+    chosen, p = Classes(batch, classes, per_image, average), Probabilities(batch)
+    sums = class_sums(batch, per_image, probabilities=p)
+    overlap = chosen.reduce(1 - dice(batch.xp, chosen.pool(sums), smooth), sums.true)
+    return alpha * _mean(batch, p, _two_sided_terms, beta) + (1 - alpha) * overlap
 
 
-def _element_sums(block: Block, beta: float) -> tuple[Array, Array]:
+def _mean(batch: Batch, p: Probabilities, terms: Any, *numbers: Any) -> Array:
+    """The weighted mean of a loss per pixel, or the sum, beside a loss of classes."""
+    total, share = pixel_sums(batch, terms, *numbers, probabilities=p)
+    return total if batch.reduction == "sum" else divide(batch.xp, total, share)
+
+
+def _two_sided_terms(p: Probabilities, beta: float) -> tuple[Array, Array | None]:
     # -(beta y log p + (1 - beta) (1 - y) log(1 - p)) of every pixel and class
-    xp, y = block.xp, block.targets
-    true = block.shared_log_probs
-    false = xp.where(y == 1, 0.0, block.log_complements)  # 0 log 0 is 0 here, too
-    loss, share = block.per_element(-(beta * y * true + (1 - beta) * (1 - y) * false))
-    shares = block.sizes() if share is None else block.sum_pixels(share)
-    return xp.sum(block.sum_pixels(loss), axis=1), xp.sum(shares, axis=1)
+    batch, xp, y = p.batch, p.xp, p.batch.targets
+    true, false = shared(xp, y, p.log_probs), shared(xp, 1 - y, p.log_complements)
+    loss, share = weigh_elements(batch, -(beta * y * true + (1 - beta) * (1 - y) * false))
+    if not batch.multiclass:
+        return loss, share
+    share = xp.ones_like(loss) if share is None else share
+    return xp.sum(loss, axis=1), xp.sum(share, axis=1)
 
 
-@remembered
 @documented
 def exponential_logarithmic_loss(
     predictions: Array,
@@ -228,20 +210,16 @@ def exponential_logarithmic_loss(
 
     In binary and multilabel mode each channel has two classes, y and 1 - y.
 
+    Words shared by all losses: see `agnoloss.losses`.
+
     Parameters
     ----------
-    {common}
-    {pooling}
     dice_weight, cross_entropy_weight : float, defaults 0.8 and 0.2
         Weights of the two terms.
     gamma_dice, gamma_cross_entropy : float, default 0.3
         Exponents, at least 0; below 1 the loss also keeps improving what is nearly right.
-    {smooth}
     reduction : {"mean", "sum"}, default "mean"
         Reduction of both terms.
-    {all_reduce}
-
-    {outcome}
 
     Notes
     -----
@@ -263,57 +241,47 @@ def exponential_logarithmic_loss(
     >>> print(f"{loss:.4f}")  # (0.8 + 0.2 sqrt 2) (-ln 0.8)
     0.2416
     """
-    pixels = Pixels(
-        predictions, targets, mode=mode, from_logits=from_logits, axis=axis,
-        ignore_index=ignore_index, pixel_weights=pixel_weights, class_weights=class_weights,
-        reduction=reduction, all_reduce=all_reduce, reductions=("mean", "sum"),
-    )  # fmt: skip
+    batch = Batch(
+            predictions, targets, mode=mode, from_logits=from_logits, axis=axis,
+            ignore_index=ignore_index, pixel_weights=pixel_weights, class_weights=class_weights,
+            reduction=reduction, all_reduce=all_reduce, reductions=("mean", "sum"),
+        )  # fmt: skip
     dice_weight = checks.number("dice_weight", dice_weight)
     cross_entropy_weight = checks.number("cross_entropy_weight", cross_entropy_weight)
     gamma_dice = checks.number("gamma_dice", gamma_dice, 0.0)
     gamma = checks.number("gamma_cross_entropy", gamma_cross_entropy, 0.0)
-    xp, chosen = pixels.xp, Classes(pixels, classes, per_image, average)
-    counts, parts = pixels.sum(class_sums, partial(_log_powers, gamma=gamma), per_image=per_image)
-    sums, true, false, size = (xp.sum(x, axis=0) if per_image else x for x in parts)
-    # mean_i w_(y_i) (-ln p_(y_i))^gamma, as a sum over classes: sides (2, C) of y and 1 - y
-    sides = xp.stack([true, false], axis=0)
-    cross_entropy = xp.sum(_rarity(pixels, sides) * sums)
-    if reduction == "mean":
-        cross_entropy = divide(xp, cross_entropy, size)
-    score = dice(xp, chosen.pool(counts), smooth)
+    xp, chosen, p = (
+        batch.xp,
+        Classes(batch, classes, per_image, average),
+        Probabilities(batch, "log_p", "tp", "p"),
+    )
+    sums = class_sums(batch, per_image, probabilities=p)
+    # mean_c (-ln Dice_c)^gamma_dice
+    score = dice(xp, chosen.pool(sums), smooth)
     logs = -xp.log(xp.where(score < LOWEST_PROBABILITY, LOWEST_PROBABILITY, score))
-    overlap = chosen.reduce(power(xp, logs, gamma_dice), counts.true)
+    overlap = chosen.reduce(power(xp, logs, gamma_dice), sums.true)
+    # mean_i w_(y_i) (-ln p_(y_i))^gamma
+    cross_entropy = _mean(batch, p, _log_power_terms, gamma, *_rarity(batch))
     return dice_weight * overlap + cross_entropy_weight * cross_entropy
 
 
-def _log_powers(block: Block, gamma: float) -> tuple[Array, Array, Array, Array]:
-    """Sums of (-ln p)^gamma over the pixels of each side and class (n, 2, C), and their weights."""
-    xp, true = block.xp, block.target_counts
-    sizes = block.sizes()
-    if block.multiclass:
-        if block.labels is not None:
-            logs = block.sum_labels(power(xp, -block.target_log_probs, gamma))
-        else:
-            logs = block.sum_pixels(_shared_power(xp, block.targets, block.log_probs, gamma))
-        nothing = xp.zeros_like(true)
-        return xp.stack([logs, nothing], axis=1), true, nothing, sizes[:, 0]
-    y = block.targets
-    positive = block.sum_pixels(_shared_power(xp, y, block.log_probs, gamma))
-    negative = block.sum_pixels(_shared_power(xp, 1 - y, block.log_complements, gamma))
-    false = block.sum_pixels(1 - y)
-    return xp.stack([positive, negative], axis=1), true, false, xp.sum(sizes, axis=1)
+def _log_power_terms(p: Probabilities, gamma: float, w: Array, w_false: Array) -> tuple[Array, None]:
+    def log_power(side: Side) -> Array:
+        return power(p.xp, -side.log_p, gamma)
+
+    if p.batch.multiclass:
+        return p.over_targets(log_power, w), None
+    return p.over_sides(log_power, w, w_false), None
 
 
-def _shared_power(xp: Any, y: Array, log_p: Array, gamma: float) -> Array:
-    """y (-ln p)^gamma, 0 where y is 0 and the log infinite."""
-    return y * power(xp, xp.where(y == 0, 0.0, -log_p), gamma)
-
-
-def _rarity(pixels: Pixels, counts: Array) -> Array:
-    """w_c = sqrt(sum_k T_k / T_c), counts (2, C) of y and 1 - y; an absent class has no sum to weigh."""
-    xp = pixels.xp
-    if pixels.class_weights is not None:
-        return pixels.class_weights
-    total = xp.sum(counts) if pixels.mode == "multiclass" else xp.sum(counts, axis=0)
+def _rarity(batch: Batch) -> tuple[Array, Array]:
+    """w_c = sqrt(sum_k T_k / T_c) of y and of 1 - y; an absent class has nothing to weigh."""
+    xp = batch.xp
+    if batch.class_weights is not None:
+        return batch.class_weights, batch.class_weights
+    true = batch.add_up(batch.target_sums)
+    false = batch.add_up(batch.sizes) - true
+    total = xp.sum(true) if batch.multiclass else true + false
     # the root has no slope at 0, which is the total of nothing
-    return xp.sqrt(xp.where(counts == 0, 1.0, total / xp.where(counts == 0, 1.0, counts)))
+    roots = (xp.sqrt(xp.where(t == 0, 1.0, total / xp.where(t == 0, 1.0, t))) for t in (true, false))
+    return next(roots), next(roots)

@@ -3,21 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import partial
-from typing import NamedTuple
 
-from .. import checks
-from ..backends.base import Array
-from ..block import Block
+from ..array import Array
+from ..batch import Batch, checks
 from ..docstrings import documented
-from ..elementary import divide
-from ..grid import cell_weights, cells, need_axes, sum_cells
-from ..pixels import Pixels
-from ..reductions import Classes
-from ..remembered import remembered
+from ..statistics.probabilities import Probabilities
+from ..statistics.reductions import Classes
+from ..statistics.safe_math import divide
+from ..statistics.spatial import need_axes, spatial, spatial_weights, sum_spatial
 
 
-@remembered
 @documented
 def active_contour_loss(
     predictions: Array,
@@ -45,19 +40,14 @@ def active_contour_loss(
         length = mean over the interior of sqrt(sum_a d_a^2 + eps),
         d_a = p[i + 2] - p[i + 1] along axis a, at i = 0 .. size - 3, at index i along the other axes
 
+    Words shared by all losses: see `agnoloss.losses`.
+
     Parameters
     ----------
-    {common}
-    {classes}
-    {per_image}
     weight : float, default 10
         Weight of the length of the border against the two regions; not negative.
     eps : float, default 1e-8
         Added below the root, which has no derivative at 0; positive.
-    {class_reduction}
-    {all_reduce}
-
-    {outcome}
 
     Notes
     -----
@@ -79,48 +69,36 @@ def active_contour_loss(
     >>> print(f"{active_contour_loss(p, y, mode='binary', from_logits=False, weight=1):.3f}")  # 1/2 + 1/4
     0.750
     """
-    pixels = Pixels(
-        predictions, targets, mode=mode, from_logits=from_logits, axis=axis,
-        ignore_index=ignore_index, pixel_weights=pixel_weights, class_weights=class_weights,
-        reduction=reduction, all_reduce=all_reduce,
-    )  # fmt: skip
-    need_axes(pixels)
+    batch = Batch(
+            predictions, targets, mode=mode, from_logits=from_logits, axis=axis,
+            ignore_index=ignore_index, pixel_weights=pixel_weights, class_weights=class_weights,
+            reduction=reduction, all_reduce=all_reduce,
+        )  # fmt: skip
+    need_axes(batch)
     weight = checks.weight("weight", weight)
     if checks.number("eps", eps, 0.0) == 0:
         raise ValueError("`eps` must be above 0; got 0.")
-    chosen = Classes(pixels, classes, per_image)
-    xp = pixels.xp
-    energies = partial(_energies, pixels=pixels, eps=eps)
-    ((length, interior, region, size, true),) = pixels.sum(energies, per_image=per_image, whole=True)
+    chosen = Classes(batch, classes, per_image)
+    xp, p, y = batch.xp, Probabilities(batch), batch.targets
+    length, interior = _lengths(batch, spatial(batch, p.probs), eps)
+    region = batch.sum_pixels(p.probs * (y - 1) ** 2 + p.complements * y**2)
+    sums = (length, interior, region, batch.sizes, batch.target_sums)
+    length, interior, region, size, true = (batch.add_up(part, per_image) for part in sums)
     # weight length + mean(p (y - 1)^2 + (1 - p) y^2)
-    losses = weight * divide(xp, length, interior) + divide(xp, region, size)
-    return chosen.reduce(losses, true)
+    return chosen.reduce(weight * divide(xp, length, interior) + divide(xp, region, size), true)
 
 
-class Energies(NamedTuple):
-    """Weighted sums over pixels for each image and class, and what they are divided by, (N, C)."""
-
-    length: Array
-    interior: Array
-    region: Array
-    size: Array
-    true: Array
-
-
-def _energies(block: Block, pixels: Pixels, eps: float) -> Energies:
-    """Statistic of the whole input."""
-    xp = pixels.xp
-    p, y, u = cells(pixels, block.probs), block.targets, cell_weights(pixels)
-    axes = range(len(pixels.spatial))
+def _lengths(batch: Batch, p: Array, eps: float) -> tuple[Array, Array]:
+    """Sums over the interior of sqrt(sum_a (p[i + 2] - p[i + 1])^2 + eps), and of 1, (N, C) each."""
+    xp, axes, u = batch.xp, range(len(batch.spatial)), spatial_weights(batch)
 
     def interior(values: Array, starts: Sequence[int]) -> Array:
-        """``size - 2`` cells along each axis, from some start on."""
+        """``size - 2`` pixels along each axis, from some start on."""
         key = [slice(None), slice(None)]
-        for start, n in zip(starts, pixels.spatial, strict=True):
+        for start, n in zip(starts, batch.spatial, strict=True):
             key.append(slice(start, start + n - 2) if n > 2 else slice(0, 0))
         return values[tuple(key)]
 
-    # sqrt(sum_a (p[i + 2] - p[i + 1])^2 + eps)
     squares: Array = eps
     for axis in axes:
         ahead, here = ([step * (a == axis) for a in axes] for step in (2, 1))
@@ -128,11 +106,4 @@ def _energies(block: Block, pixels: Pixels, eps: float) -> Energies:
         squares = squares + difference * difference
     rise = xp.sqrt(squares)
     inner = None if u is None else interior(u, [1 for _ in axes])
-    return Energies(
-        length=sum_cells(pixels, rise, inner),
-        interior=sum_cells(pixels, xp.ones_like(rise), inner),
-        # p (y - 1)^2 + (1 - p) y^2
-        region=block.sum_pixels(block.probs * (y - 1) ** 2 + block.complements * y**2),
-        size=block.sizes(),
-        true=block.target_counts,
-    )
+    return sum_spatial(batch, rise, inner), sum_spatial(batch, xp.ones_like(rise), inner)

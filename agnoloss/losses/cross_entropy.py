@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import partial
+from typing import Any
 
-from .. import checks
-from ..backends.base import Array
-from ..block import Block
+from ..array import Array
+from ..batch import Batch, checks
 from ..docstrings import documented
-from ..elementary import divide
-from ..pixels import Pixels
-from ..reductions import over_pixels
-from ..remembered import remembered
+from ..statistics.probabilities import Probabilities
+from ..statistics.reductions import Terms, over_pixels, weigh_elements
+from ..statistics.safe_math import divide
 
 
-@remembered
 @documented
 def cross_entropy_loss(
     predictions: Array,
@@ -45,17 +42,14 @@ def cross_entropy_loss(
         l = -(pos_weight y log p + (1 - y) log(1 - p)),   y smoothed to y (1 - e) + e / 2
         mean = sum u w l / sum u w
 
+    Words shared by all losses: see `agnoloss.losses`.
+
     Parameters
     ----------
-    {common}
     pos_weight : float, or sequence or array of length C, optional
         Weight of the positive term, binary and multilabel; not in the divisor of the mean.
     label_smoothing : float, default 0
         How much of each target is spread over all classes, from 0 to 1.
-    {pixel_reduction}
-    {all_reduce}
-
-    {outcome}
 
     Notes
     -----
@@ -77,50 +71,43 @@ def cross_entropy_loss(
     >>> print(f"{loss:.4f}")  # (-ln 0.7 - ln 0.1) / 2
     1.3296
     """
-    pixels = Pixels(
-        predictions, targets, mode=mode, from_logits=from_logits, axis=axis,
-        ignore_index=ignore_index, pixel_weights=pixel_weights, class_weights=class_weights,
-        reduction=reduction, all_reduce=all_reduce,
-    )  # fmt: skip
-    return over_pixels(pixels, cross_entropy_terms(pixels, pos_weight, label_smoothing))
+    batch = Batch(
+            predictions, targets, mode=mode, from_logits=from_logits, axis=axis,
+            ignore_index=ignore_index, pixel_weights=pixel_weights, class_weights=class_weights,
+            reduction=reduction, all_reduce=all_reduce,
+        )  # fmt: skip
+    terms, *numbers = cross_entropy_terms(batch, pos_weight, label_smoothing)
+    return over_pixels(batch, terms, *numbers)
 
 
-def cross_entropy_terms(
-    pixels: Pixels, pos_weight: float | Sequence[float] | Array | None, label_smoothing: float
-) -> Callable[[Block], tuple[Array, Array]]:
-    """Check the options of cross entropy; its loss and share for each pixel of a block."""
+def cross_entropy_terms(batch: Batch, pos_weight: Any, label_smoothing: float) -> tuple[Terms, Any, Any]:
+    """Check the options of cross entropy; its terms, and the numbers that these take."""
     e = checks.number("label_smoothing", label_smoothing, 0.0, 1.0)
-    if pixels.mode == "multiclass":
-        if pos_weight is not None:
-            raise ValueError(
-                "`pos_weight` has a meaning in binary and multilabel mode only; use "
-                f"`class_weights`. Got {pos_weight!r}."
-            )
-        return partial(multiclass_terms, e=e)
-    positive = 1.0
+    if not batch.multiclass:
+        positive = 1.0 if pos_weight is None else batch.per_class("pos_weight", pos_weight, scalar=True)
+        return binary_terms, e, positive
     if pos_weight is not None:
-        positive = pixels.per_class("pos_weight", pos_weight, scalar=True)
-    return partial(binary_terms, e=e, pos_weight=positive)
+        raise ValueError(
+            "`pos_weight` has a meaning in binary and multilabel mode only; use "
+            f"`class_weights`. Got {pos_weight!r}."
+        )
+    return multiclass_terms, e, None
 
 
-def multiclass_terms(block: Block, e: float) -> tuple[Array, Array | None]:
+def multiclass_terms(p: Probabilities, e: float = 0.0, _: None = None) -> tuple[Array, Array | None]:
     """Loss and share of each pixel, multiclass."""
     # -sum_c w_c q_c log p_c,  q = (1 - e) y + e / C
-    w = block.setting.class_weights
-    loss = -(1 - e) * block.over_targets(lambda side: side.log_p, w)
-    if e:
-        log_p = block.log_probs if w is None else block.log_probs * block.column(w)
-        loss = loss - e / block.num_classes * block.xp.sum(log_p, axis=1)
-    return loss, block.target_share(w)
+    w = p.batch.class_weights
+    uniform = e / p.batch.num_classes * p.mixed_log_probs(w) if e else 0.0
+    return -((1 - e) * p.over_targets(lambda side: side.log_p, w) + uniform), p.target_share(w)
 
 
-def binary_terms(block: Block, e: float, pos_weight: Array) -> tuple[Array, Array | None]:
+def binary_terms(p: Probabilities, e: float = 0.0, pos_weight: Array = 1.0) -> tuple[Array, Array | None]:
     """Loss and share of each element, binary and multilabel."""
     # -(pos_weight y log p + (1 - y) log(1 - p))
-    return block.per_element(-block.over_sides(lambda side: side.log_p, pos_weight, smoothing=e))
+    return weigh_elements(p.batch, -p.over_sides(lambda side: side.log_p, pos_weight, smoothing=e))
 
 
-@remembered
 @documented
 def balanced_cross_entropy_loss(
     predictions: Array,
@@ -144,16 +131,13 @@ def balanced_cross_entropy_loss(
         l = -(beta y log p + (1 - beta) (1 - y) log(1 - p)),   beta = 1 - mean(y) by default
         mean = sum u w l / sum u w
 
+    Words shared by all losses: see `agnoloss.losses`.
+
     Parameters
     ----------
-    {binary_common}
     beta : float, or sequence or array of length C, optional
         Weight of the positives, from 0 to 1. By default the fraction of negatives among the
         elements of the batch that count, for each channel.
-    {pixel_reduction}
-    {all_reduce}
-
-    {outcome}
 
     References
     ----------
@@ -167,19 +151,18 @@ def balanced_cross_entropy_loss(
     >>> print(f"{balanced_cross_entropy_loss(np.zeros((1, 4)), edges):.4f}")  # 3/8 ln 2
     0.2599
     """
-    pixels = Pixels(
-        predictions, targets, mode=mode, from_logits=from_logits, axis=axis,
-        ignore_index=ignore_index, pixel_weights=pixel_weights, class_weights=class_weights,
-        reduction=reduction, all_reduce=all_reduce, modes=("binary", "multilabel"),
-    )  # fmt: skip
+    batch = Batch(
+            predictions, targets, mode=mode, from_logits=from_logits, axis=axis,
+            ignore_index=ignore_index, pixel_weights=pixel_weights, class_weights=class_weights,
+            reduction=reduction, all_reduce=all_reduce, modes=("binary", "multilabel"),
+        )  # fmt: skip
     if beta is None:
-        ((true, size),) = pixels.sum(lambda block: (block.target_counts, block.sizes()), whole=True)
-        beta = 1 - divide(pixels.xp, true, size)
+        beta = 1 - divide(batch.xp, batch.add_up(batch.target_sums), batch.add_up(batch.sizes))
     else:
-        beta = pixels.per_class("beta", beta, scalar=True, high=1.0)
-    return over_pixels(pixels, partial(_balanced, beta=beta))
+        beta = batch.per_class("beta", beta, scalar=True, high=1.0)
+    return over_pixels(batch, _balanced_terms, beta)
 
 
-def _balanced(block: Block, beta: Array) -> tuple[Array, Array | None]:
+def _balanced_terms(p: Probabilities, beta: Array) -> tuple[Array, Array | None]:
     # -(beta y log p + (1 - beta) (1 - y) log(1 - p))
-    return block.per_element(-block.over_sides(lambda side: side.log_p, beta, 1 - beta))
+    return weigh_elements(p.batch, -p.over_sides(lambda side: side.log_p, beta, 1 - beta))

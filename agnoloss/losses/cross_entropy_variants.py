@@ -8,18 +8,15 @@ from fractions import Fraction
 from functools import partial
 from typing import Any
 
-from .. import checks
-from ..backends.base import Array, Backend
-from ..block import Block
+from ..array import Array
+from ..backends import Backend
+from ..batch import Batch, checks
 from ..docstrings import documented
-from ..pixels import Pixels
-from ..reductions import over_pixels
-from ..remembered import remembered
-from ..setting import Side
+from ..statistics.probabilities import Probabilities, Side
+from ..statistics.reductions import over_pixels
 from .cross_entropy import binary_terms, multiclass_terms
 
 
-@remembered
 @documented
 def cost_sensitive_cross_entropy_loss(
     predictions: Array,
@@ -43,15 +40,14 @@ def cost_sensitive_cross_entropy_loss(
         l_i = -sum_c w_c y_ic cost[c, k_i] log p_ic
         mean = sum_i u_i l_i / sum_i u_i sum_c w_c y_ic
 
+    Words shared by all losses: see `agnoloss.losses`.
+
     Parameters
     ----------
-    {multiclass_common}
+    mode : {"multiclass"}, default "multiclass"
+        Softmax over `axis`; this loss has no other mode.
     cost_matrix : nested sequence or array, ``(C, C)``
         What a pixel of class (row) costs where the prediction is class (column), not negative.
-    {pixel_reduction}
-    {all_reduce}
-
-    {outcome}
 
     Notes
     -----
@@ -71,24 +67,21 @@ def cost_sensitive_cross_entropy_loss(
     >>> print(f"{loss:.4f}")  # (-5 ln 0.2 - ln 0.8) / 2
     4.1352
     """
-    pixels = Pixels(
-        predictions, targets, mode=mode, from_logits=from_logits, axis=axis,
-        ignore_index=ignore_index, pixel_weights=pixel_weights, class_weights=class_weights,
-        reduction=reduction, all_reduce=all_reduce, modes=("multiclass",),
-    )  # fmt: skip
-    costs = pixels.per_class("cost_matrix", cost_matrix, axes=2)
-    return over_pixels(pixels, partial(_cost_sensitive, costs=costs))
+    batch = Batch(
+            predictions, targets, mode=mode, from_logits=from_logits, axis=axis,
+            ignore_index=ignore_index, pixel_weights=pixel_weights, class_weights=class_weights,
+            reduction=reduction, all_reduce=all_reduce, modes=("multiclass",),
+        )  # fmt: skip
+    return over_pixels(batch, _cost_terms, batch.per_class("cost_matrix", cost_matrix, axes=2))
 
 
-def _cost_sensitive(block: Block, costs: Array) -> tuple[Array, Array | None]:
+def _cost_terms(p: Probabilities, costs: Array) -> tuple[Array, Array | None]:
     # -sum_c w_c y_c cost[c, k] log p_c,  k = argmax_c p_c
-    w = block.setting.class_weights
-    rows = [block.backend.lookup(costs[c, :], block.likeliest) for c in range(block.num_classes)]
-    cost = block.xp.stack(rows, axis=1)
-    return -block.over_targets(lambda side: side.log_p, w, cost), block.target_share(w)
+    batch, w = p.batch, p.batch.class_weights
+    rows = [batch.backend.lookup(costs[c, :], p.argmax) for c in range(batch.num_classes)]
+    return -p.over_targets(lambda side: side.log_p, w, p.xp.stack(rows, axis=1)), p.target_share(w)
 
 
-@remembered
 @documented
 def top_k_cross_entropy_loss(
     predictions: Array,
@@ -109,14 +102,12 @@ def top_k_cross_entropy_loss(
     The mean of cross entropy over the max(1, ceil(k n)) pixels (elements in multilabel mode) that
     cost most, of the n that count.
 
+    Words shared by all losses: see `agnoloss.losses`.
+
     Parameters
     ----------
-    {common}
     k : float, default 0.1
         Fraction of the pixels to keep, above 0 and up to 1.
-    {pixel_reduction}
-
-    {outcome}
 
     Notes
     -----
@@ -135,31 +126,31 @@ def top_k_cross_entropy_loss(
     >>> print(f"{top_k_cross_entropy_loss(p, y, from_logits=False, k=0.5):.4f}")  # -ln 0.5
     0.6931
     """
-    pixels = Pixels(
-        predictions, targets, mode=mode, from_logits=from_logits, axis=axis,
-        ignore_index=ignore_index, pixel_weights=pixel_weights, class_weights=class_weights,
-        reduction=reduction,
-    )  # fmt: skip
+    batch = Batch(
+            predictions, targets, mode=mode, from_logits=from_logits, axis=axis,
+            ignore_index=ignore_index, pixel_weights=pixel_weights, class_weights=class_weights,
+            reduction=reduction,
+        )  # fmt: skip
     k = checks.number("k", k, 0.0, 1.0)
     if k == 0:
         raise ValueError("`k` must be above 0; got 0.")
-    return over_pixels(pixels, partial(_hardest, k=Fraction(k).limit_denominator(10_000)), whole=True)
+    return over_pixels(batch, _hardest_terms, Fraction(k).limit_denominator(10_000), whole=True)
 
 
-def _hardest(block: Block, k: Fraction) -> tuple[Array, Array]:
-    xp = block.xp
-    if block.multiclass:
-        loss, share = multiclass_terms(block, e=0.0)
-        hardness = -block.over_targets(lambda side: side.log_p)
+def _hardest_terms(p: Probabilities, k: Fraction) -> tuple[Array, Array]:
+    xp, batch = p.xp, p.batch
+    if batch.multiclass:
+        loss, share = multiclass_terms(p)
+        hardness = -p.over_targets(lambda side: side.log_p)
     else:
-        loss, share = binary_terms(block, e=0.0, pos_weight=1.0)
-        hardness = -block.over_sides(lambda side: side.log_p)
+        loss, share = binary_terms(p)
+        hardness = -p.over_sides(lambda side: side.log_p)
     counts = xp.ones_like(hardness) == 1
-    if block.valid is not None:
-        counts = xp.broadcast_to(block.valid, hardness.shape)
+    if batch.valid is not None:
+        counts = xp.broadcast_to(batch.valid, hardness.shape)
     # NaN comes first, so that it stays visible.
     hardness = xp.where(hardness != hardness, math.inf, hardness)
-    kept = block.backend.in_descending_order(
+    kept = batch.backend.descending(
         xp.reshape(hardness, (1, -1)),
         (xp.reshape(xp.astype(counts, xp.int32), (1, -1)),),
         partial(_first, k=k),
@@ -177,7 +168,6 @@ def _first(backend: Backend, dtype: Any, counts: Array, k: Fraction) -> Array:
     return xp.astype(backend.cumulative_sum(counts) <= xp.where(size < 1, 1, size), dtype)
 
 
-@remembered
 @documented
 def conservative_loss(
     predictions: Array,
@@ -202,19 +192,18 @@ def conservative_loss(
 
         l = lam (1 + log_a p_t)^2 log_a(-log_a p_t)
 
+    Words shared by all losses: see `agnoloss.losses`.
+
     Parameters
     ----------
-    {multiclass_common}
+    mode : {"multiclass"}, default "multiclass"
+        Softmax over `axis`; this loss has no other mode.
     lam : float, default 5
         Factor of the loss.
     base : float, default e
         Base a of the logarithms, above 1.
     eps : float, default 1e-6
         Probabilities nearer to 0 or 1 than this count as this, with gradient 0.
-    {pixel_reduction}
-    {all_reduce}
-
-    {outcome}
 
     References
     ----------
@@ -229,19 +218,19 @@ def conservative_loss(
     >>> print(f"{conservative_loss(p, y, from_logits=False):.4f}")
     7.0756
     """
-    pixels = Pixels(
-        predictions, targets, mode=mode, from_logits=from_logits, axis=axis,
-        ignore_index=ignore_index, pixel_weights=pixel_weights, class_weights=class_weights,
-        reduction=reduction, all_reduce=all_reduce, modes=("multiclass",),
-    )  # fmt: skip
+    batch = Batch(
+            predictions, targets, mode=mode, from_logits=from_logits, axis=axis,
+            ignore_index=ignore_index, pixel_weights=pixel_weights, class_weights=class_weights,
+            reduction=reduction, all_reduce=all_reduce, modes=("multiclass",),
+        )  # fmt: skip
     lam, eps = checks.number("lam", lam, 0.0), checks.number("eps", eps, 0.0, 0.5)
     if not (checks.number("base", base) > 1 and eps > 0):
         raise ValueError(f"`base` must be above 1 and `eps` above 0; got {base} and {eps}.")
-    return over_pixels(pixels, partial(_conservative, lam=lam, unit=math.log(base), eps=eps))
+    return over_pixels(batch, _conservative_terms, lam, math.log(base), eps)
 
 
-def _conservative(block: Block, lam: float, unit: float, eps: float) -> tuple[Array, Array | None]:
-    xp, w = block.xp, block.setting.class_weights
+def _conservative_terms(p: Probabilities, lam: float, unit: float, eps: float) -> tuple[Array, Array | None]:
+    xp, w = p.xp, p.batch.class_weights
     low, high = math.log(eps), math.log1p(-eps)
 
     def term(side: Side) -> Array:
@@ -250,4 +239,4 @@ def _conservative(block: Block, lam: float, unit: float, eps: float) -> tuple[Ar
         clipped = xp.where(log_p < low, low, xp.where(log_p > high, high, log_p)) / unit
         return lam * (1 + clipped) ** 2 * xp.log(-clipped) / unit
 
-    return block.over_targets(term, w), block.target_share(w)
+    return p.over_targets(term, w), p.target_share(w)

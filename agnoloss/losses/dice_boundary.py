@@ -4,18 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from .. import checks
-from ..backends.base import Array
-from ..counts import class_sums
+from ..array import Array
+from ..batch import Batch, checks
 from ..docstrings import documented
-from ..pixels import Pixels
-from ..reductions import Classes
-from ..remembered import remembered
-from .boundary import border
-from .region_variants import generalized_dice
+from ..statistics.class_sums import class_sums
+from ..statistics.reductions import Classes
+from .boundary import signed_overlap
+from .region_variants import WEIGHTINGS, generalized_dice
 
 
-@remembered
 @documented
 def dice_boundary_loss(
     predictions: Array,
@@ -44,14 +41,14 @@ def dice_boundary_loss(
 
         alpha generalized_dice_loss + (1 - alpha) boundary_loss
 
+    `per_image` is an option of the Dice term.
+    Words shared by all losses: see `agnoloss.losses`.
+
     Parameters
     ----------
-    {common}
     classes : {"all", "present"} or sequence of ints, optional
         Classes of both terms. By default all classes in Dice, and all but class 0 in the boundary
         term in multiclass mode.
-    {per_image}
-        Of Dice.
     alpha : float, default 0.5
         Weight of Dice, from 0 to 1. It is lowered as training goes on, from 1 to 0.01 say.
     weighting : {"square", "simple", "uniform"}, default "square"
@@ -64,9 +61,6 @@ def dice_boundary_loss(
         Step of the grid, the same or one along each spatial axis.
     reduction : {"mean", "sum"}, default "mean"
         Reduction of both terms.
-    {all_reduce}
-
-    {outcome}
 
     References
     ----------
@@ -81,15 +75,14 @@ def dice_boundary_loss(
     >>> print(f"{loss:.4f}")  # (1 - 4 / 6) / 2 + 0.1 / 2
     0.2167
     """
-    pixels = Pixels(
-        predictions, targets, mode=mode, from_logits=from_logits, axis=axis,
-        ignore_index=ignore_index, pixel_weights=pixel_weights, class_weights=class_weights,
-        reduction=reduction, all_reduce=all_reduce, reductions=("mean", "sum"),
-    )  # fmt: skip
+    batch = Batch(
+            predictions, targets, mode=mode, from_logits=from_logits, axis=axis,
+            ignore_index=ignore_index, pixel_weights=pixel_weights, class_weights=class_weights,
+            reduction=reduction, all_reduce=all_reduce, reductions=("mean", "sum"),
+        )  # fmt: skip
     alpha = checks.number("alpha", alpha, 0.0, 1.0)
-    checks.choice("weighting", weighting, ("square", "simple", "uniform"))
-    chosen = Classes(pixels, "all" if classes is None else classes, per_image)
-    (counts,) = pixels.sum(class_sums, per_image=per_image, whole=True)
-    overlap = chosen.reduce_pooled(1 - generalized_dice(chosen, counts, weighting, smooth))
-    layout = checks.Layout(predictions.shape, targets.shape, mode, axis)
-    return alpha * overlap + (1 - alpha) * border(pixels, layout, classes, distance_maps, spacing)
+    checks.choice("weighting", weighting, WEIGHTINGS)
+    chosen = Classes(batch, "all" if classes is None else classes, per_image)
+    score = generalized_dice(chosen, class_sums(batch, per_image), weighting, smooth)
+    overlap, border = chosen.reduce_pooled(1 - score), signed_overlap(batch, classes, distance_maps, spacing)
+    return alpha * overlap + (1 - alpha) * border

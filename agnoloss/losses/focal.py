@@ -3,22 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import partial
 from typing import Any
 
-from .. import checks
+from ..array import Array
 from ..backends import backend_of
-from ..backends.base import Array
-from ..block import Block
+from ..batch import Batch, checks
 from ..docstrings import documented
-from ..elementary import power
-from ..pixels import Pixels
-from ..reductions import over_pixels
-from ..remembered import remembered
-from ..setting import Side
+from ..statistics.probabilities import Probabilities, Side
+from ..statistics.reductions import over_pixels, weigh_elements
+from ..statistics.safe_math import power
 
 
-@remembered
 @documented
 def focal_loss(
     predictions: Array,
@@ -45,18 +40,15 @@ def focal_loss(
 
     The mean divides by pixels as cross entropy does (``sum u w``), not by alpha.
 
+    Words shared by all losses: see `agnoloss.losses`.
+
     Parameters
     ----------
-    {common}
     gamma : float, default 2
         Exponent, at least 0; 0 is cross entropy.
     alpha : float, or sequence or array of length C, optional
         Binary and multilabel: weight of the positives, from 0 to 1, 1 - alpha that of the
         negatives; a number or one for each channel. Multiclass: one weight for each class.
-    {pixel_reduction}
-    {all_reduce}
-
-    {outcome}
 
     Notes
     -----
@@ -74,39 +66,38 @@ def focal_loss(
     >>> print(f"{focal_loss(p, y, from_logits=False):.6f}")  # -0.1^2 ln 0.9
     0.001054
     """
-    pixels = Pixels(
-        predictions, targets, mode=mode, from_logits=from_logits, axis=axis,
-        ignore_index=ignore_index, pixel_weights=pixel_weights, class_weights=class_weights,
-        reduction=reduction, all_reduce=all_reduce,
-    )  # fmt: skip
+    batch = Batch(
+            predictions, targets, mode=mode, from_logits=from_logits, axis=axis,
+            ignore_index=ignore_index, pixel_weights=pixel_weights, class_weights=class_weights,
+            reduction=reduction, all_reduce=all_reduce,
+        )  # fmt: skip
     gamma = checks.number("gamma", gamma, 0.0)
-    return over_pixels(pixels, partial(_focal, gamma=gamma, alpha=_alpha(pixels, alpha)))
+    return over_pixels(batch, _terms, gamma, _alpha(batch, alpha))
 
 
-def _alpha(pixels: Pixels, alpha: Any) -> Array | None:
+def _terms(p: Probabilities, gamma: float, alpha: Array | None) -> tuple[Array, Array | None]:
+    def focal(side: Side) -> Array:
+        # -(1 - p)^gamma log p
+        return -side.log_p if gamma == 0 else -power(p.xp, side.complement, gamma) * side.log_p
+
+    if p.batch.multiclass:
+        w = p.batch.class_weights
+        return p.over_targets(focal, alpha, w), p.target_share(w)
+    sides = p.over_sides(focal) if alpha is None else p.over_sides(focal, alpha, 1 - alpha)
+    return weigh_elements(p.batch, sides)
+
+
+def _alpha(batch: Batch, alpha: Any) -> Array | None:
     if alpha is None:
         return None
-    if pixels.mode != "multiclass":
-        return pixels.per_class("alpha", alpha, scalar=True, high=1.0)
+    if not batch.multiclass:
+        return batch.per_class("alpha", alpha, scalar=True, high=1.0)
     if isinstance(alpha, (int, float)):
         raise ValueError(
-            f"`alpha` must have one number for each of {pixels.num_classes} classes in multiclass "
+            f"`alpha` must have one number for each of {batch.num_classes} classes in multiclass "
             f"mode, where one number would only rescale the loss; got {alpha}."
         )
-    return pixels.per_class("alpha", alpha)
-
-
-def _focal(block: Block, gamma: float, alpha: Array | None) -> tuple[Array, Array | None]:
-    def term(side: Side) -> Array:
-        # -(1 - p)^gamma log p
-        return -side.log_p if gamma == 0 else -power(block.xp, side.complement, gamma) * side.log_p
-
-    if block.multiclass:
-        w = block.setting.class_weights
-        return block.over_targets(term, alpha, w), block.target_share(w)
-    if alpha is None:
-        return block.per_element(block.over_sides(term))
-    return block.per_element(block.over_sides(term, alpha, 1 - alpha))
+    return batch.per_class("alpha", alpha)
 
 
 def focal_modulation(cross_entropy: Array, gamma: float = 2.0) -> Array:
@@ -147,7 +138,8 @@ def focal_modulation(cross_entropy: Array, gamma: float = 2.0) -> Array:
     0.0774
     """
     backend = backend_of(cross_entropy, "cross_entropy")
-    if backend.kind(cross_entropy) != "floating":
+    kind = backend.kind(cross_entropy)
+    if kind not in ("floating", "half"):
         raise TypeError(f"`cross_entropy` must be real floating; got {cross_entropy.dtype}.")
-    ce = backend.upcast(cross_entropy)
+    ce = backend.xp.astype(cross_entropy, backend.xp.float32) if kind == "half" else cross_entropy
     return power(backend.xp, -backend.xp.expm1(-ce), checks.number("gamma", gamma, 0.0)) * ce

@@ -5,15 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from ..backends.base import Array, Backend
-from ..block import Block
+from ..array import Array
+from ..backends import Backend
+from ..batch import Batch
 from ..docstrings import documented
-from ..pixels import Pixels
-from ..reductions import Classes
-from ..remembered import remembered
+from ..statistics.lovasz import lovasz_extension
+from ..statistics.reductions import Classes
 
 
-@remembered
 @documented
 def lovasz_softmax_loss(
     predictions: Array,
@@ -37,14 +36,7 @@ def lovasz_softmax_loss(
         e_i = |y_i - p_i|,   loss = sum_i e_i (J_i - J_(i-1)),
         J_i = 1 - intersection / union if the i pixels of largest error are wrong
 
-    Parameters
-    ----------
-    {common}
-    {present_classes}
-    {per_image}
-    {class_reduction}
-
-    {outcome}
+    Words shared by all losses: see `agnoloss.losses`.
 
     Notes
     -----
@@ -66,17 +58,16 @@ def lovasz_softmax_loss(
     >>> print(f"{lovasz_softmax_loss(p, y, mode='binary', from_logits=False):.4f}")
     0.3167
     """
-    pixels = Pixels(
-        predictions, targets, mode=mode, from_logits=from_logits, axis=axis,
-        ignore_index=ignore_index, pixel_weights=pixel_weights, class_weights=class_weights,
-        reduction=reduction,
-    )  # fmt: skip
-    chosen = Classes(pixels, classes, per_image)
-    losses, true = pixels.sum_sorted(_distances, jaccard_differences, per_image, chosen.matters)
+    batch = Batch(
+            predictions, targets, mode=mode, from_logits=from_logits, axis=axis,
+            ignore_index=ignore_index, pixel_weights=pixel_weights, class_weights=class_weights,
+            reduction=reduction,
+        )  # fmt: skip
+    chosen = Classes(batch, classes, per_image)
+    losses, true = lovasz_extension(batch, "distance", jaccard_differences, chosen)
     return chosen.reduce(losses, true)
 
 
-@remembered
 @documented
 def lovasz_hinge_loss(
     predictions: Array,
@@ -98,13 +89,7 @@ def lovasz_hinge_loss(
         e_i = max(0, 1 - z_i (2 y_i - 1)),   loss = sum_i e_i (J_i - J_(i-1)),
         J_i = 1 - intersection / union if the i pixels of largest error are wrong
 
-    Parameters
-    ----------
-    {binary_scores}
-    {each_image}
-    {class_reduction}
-
-    {outcome}
+    Words shared by all losses: see `agnoloss.losses`.
 
     Notes
     -----
@@ -125,28 +110,14 @@ def lovasz_hinge_loss(
     >>> print(lovasz_hinge_loss(scores, y))
     0.25
     """
-    pixels = Pixels(
-        predictions, targets, mode=mode, from_logits=True, axis=axis,
-        ignore_index=ignore_index, pixel_weights=pixel_weights, class_weights=class_weights,
-        reduction=reduction, modes=("binary", "multilabel"),
-    )  # fmt: skip
-    chosen = Classes(pixels, "all", per_image)
-    losses, true = pixels.sum_sorted(_hinges, jaccard_differences, per_image, chosen.matters)
+    batch = Batch(
+            predictions, targets, mode=mode, from_logits=True, axis=axis,
+            ignore_index=ignore_index, pixel_weights=pixel_weights, class_weights=class_weights,
+            reduction=reduction, modes=("binary", "multilabel"),
+        )  # fmt: skip
+    chosen = Classes(batch, "all", per_image)
+    losses, true = lovasz_extension(batch, "hinge", jaccard_differences, chosen)
     return chosen.reduce(losses, true)
-
-
-def _distances(block: Block) -> Array:
-    """|y - p|."""
-    if block.multiclass:
-        y = block.xp.astype(block.is_class, block.dtype)
-        return y + (1 - 2 * y) * block.probs
-    return block.xp.where(block.is_class, block.complements, block.probs)  # small 1 - p have all digits
-
-
-def _hinges(block: Block) -> Array:
-    """max(0, 1 - z (2 y - 1))."""
-    errors = 1 - block.margins
-    return block.xp.where(errors < 0, 0.0, errors)
 
 
 def jaccard_differences(

@@ -3,17 +3,37 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
-from .. import checks
-from ..backends.base import Array
-from ..counts import class_sums, dice, jaccard, squared_class_sums, tversky
+from ..array import Array
+from ..batch import Batch, checks
 from ..docstrings import documented
-from ..pixels import Pixels
-from ..reductions import Classes
-from ..remembered import remembered
+from ..statistics.class_sums import ClassSums, class_sums
+from ..statistics.reductions import Classes
+from ..statistics.safe_math import ratio
+
+Smooth = float | tuple[float, float]
 
 
-@remembered
+def dice(xp: Any, sums: ClassSums, smooth: Smooth) -> Array:
+    """(2 TP + s) / (P + T + s)."""
+    tp, p, t, size = sums
+    return ratio(xp, 2 * tp, p + t, smooth, size)
+
+
+def jaccard(xp: Any, sums: ClassSums, smooth: Smooth) -> Array:
+    """(TP + s) / (P + T - TP + s)."""
+    tp, p, t, size = sums
+    return ratio(xp, tp, p + t - tp, smooth, size)
+
+
+def tversky(xp: Any, sums: ClassSums, alpha: float, beta: float, smooth: Smooth) -> Array:
+    """(TP + s) / (TP + alpha FP + beta FN + s)."""
+    tp, p, t, size = sums
+    fp, fn = p - tp, t - tp
+    return ratio(xp, tp, tp + alpha * fp + beta * fn, smooth, size)
+
+
 @documented
 def dice_loss(
     predictions: Array,
@@ -41,17 +61,12 @@ def dice_loss(
         1 - (2 TP + s) / (P + T + s),   TP = sum u min(p, y),  P = sum u p,   T = sum u y
         squared:                        TP = sum u p y,        P = sum u p^2, T = sum u y^2
 
+    Words shared by all losses: see `agnoloss.losses`.
+
     Parameters
     ----------
-    {common}
-    {pooling}
-    {smooth}
     squared : bool, default False
         Squares in the denominator, as V-Net has them.
-    {class_reduction}
-    {all_reduce}
-
-    {outcome}
 
     Notes
     -----
@@ -72,18 +87,16 @@ def dice_loss(
     >>> print(f"{dice_loss(p, y, mode='binary', from_logits=False, smooth=0):.4f}")  # 1 - 3 / 4
     0.2500
     """
-    pixels = Pixels(
-        predictions, targets, mode=mode, from_logits=from_logits, axis=axis,
-        ignore_index=ignore_index, pixel_weights=pixel_weights, class_weights=class_weights,
-        reduction=reduction, all_reduce=all_reduce,
-    )  # fmt: skip
-    checks.flag("squared", squared)
-    chosen = Classes(pixels, classes, per_image, average)
-    (counts,) = pixels.sum(squared_class_sums if squared else class_sums, per_image=per_image)
-    return chosen.reduce(1 - dice(pixels.xp, chosen.pool(counts), smooth), counts.true)
+    batch = Batch(
+            predictions, targets, mode=mode, from_logits=from_logits, axis=axis,
+            ignore_index=ignore_index, pixel_weights=pixel_weights, class_weights=class_weights,
+            reduction=reduction, all_reduce=all_reduce,
+        )  # fmt: skip
+    chosen = Classes(batch, classes, per_image, average)
+    sums = class_sums(batch, per_image, checks.flag("squared", squared))
+    return chosen.reduce(1 - dice(batch.xp, chosen.pool(sums), smooth), sums.true)
 
 
-@remembered
 @documented
 def jaccard_loss(
     predictions: Array,
@@ -111,17 +124,12 @@ def jaccard_loss(
         1 - (TP + s) / (P + T - TP + s),   TP = sum u min(p, y),  P = sum u p,   T = sum u y
         squared:                           TP = sum u p y,        P = sum u p^2, T = sum u y^2
 
+    Words shared by all losses: see `agnoloss.losses`.
+
     Parameters
     ----------
-    {common}
-    {pooling}
-    {smooth}
     squared : bool, default False
         Squares in the denominator.
-    {class_reduction}
-    {all_reduce}
-
-    {outcome}
 
     References
     ----------
@@ -136,18 +144,16 @@ def jaccard_loss(
     >>> print(f"{jaccard_loss(p, y, mode='binary', from_logits=False, smooth=0):.4f}")
     0.4000
     """
-    pixels = Pixels(
-        predictions, targets, mode=mode, from_logits=from_logits, axis=axis,
-        ignore_index=ignore_index, pixel_weights=pixel_weights, class_weights=class_weights,
-        reduction=reduction, all_reduce=all_reduce,
-    )  # fmt: skip
-    checks.flag("squared", squared)
-    chosen = Classes(pixels, classes, per_image, average)
-    (counts,) = pixels.sum(squared_class_sums if squared else class_sums, per_image=per_image)
-    return chosen.reduce(1 - jaccard(pixels.xp, chosen.pool(counts), smooth), counts.true)
+    batch = Batch(
+            predictions, targets, mode=mode, from_logits=from_logits, axis=axis,
+            ignore_index=ignore_index, pixel_weights=pixel_weights, class_weights=class_weights,
+            reduction=reduction, all_reduce=all_reduce,
+        )  # fmt: skip
+    chosen = Classes(batch, classes, per_image, average)
+    sums = class_sums(batch, per_image, checks.flag("squared", squared))
+    return chosen.reduce(1 - jaccard(batch.xp, chosen.pool(sums), smooth), sums.true)
 
 
-@remembered
 @documented
 def tversky_loss(
     predictions: Array,
@@ -176,19 +182,14 @@ def tversky_loss(
         1 - (TP + s) / (TP + alpha FP + beta FN + s),   TP = sum u min(p, y),
         FP = sum u p - TP,   FN = sum u y - TP
 
+    Words shared by all losses: see `agnoloss.losses`.
+
     Parameters
     ----------
-    {common}
-    {pooling}
     alpha : float, default 0.3
         Weight of the false positives, not negative.
     beta : float, default 0.7
         Weight of the false negatives, not negative.
-    {smooth}
-    {class_reduction}
-    {all_reduce}
-
-    {outcome}
 
     Notes
     -----
@@ -207,13 +208,12 @@ def tversky_loss(
     >>> print(f"{tversky_loss(p, y, mode='binary', from_logits=False, smooth=0):.4f}")
     0.2500
     """
-    pixels = Pixels(
-        predictions, targets, mode=mode, from_logits=from_logits, axis=axis,
-        ignore_index=ignore_index, pixel_weights=pixel_weights, class_weights=class_weights,
-        reduction=reduction, all_reduce=all_reduce,
-    )  # fmt: skip
+    batch = Batch(
+            predictions, targets, mode=mode, from_logits=from_logits, axis=axis,
+            ignore_index=ignore_index, pixel_weights=pixel_weights, class_weights=class_weights,
+            reduction=reduction, all_reduce=all_reduce,
+        )  # fmt: skip
     alpha, beta = checks.number("alpha", alpha, 0.0), checks.number("beta", beta, 0.0)
-    chosen = Classes(pixels, classes, per_image, average)
-    (counts,) = pixels.sum(class_sums, per_image=per_image)
-    index = tversky(pixels.xp, chosen.pool(counts), alpha, beta, smooth)
-    return chosen.reduce(1 - index, counts.true)
+    chosen = Classes(batch, classes, per_image, average)
+    sums = class_sums(batch, per_image)
+    return chosen.reduce(1 - tversky(batch.xp, chosen.pool(sums), alpha, beta, smooth), sums.true)

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from .. import checks
-from ..backends.base import Array
-from ..counts import ClassSums, class_sums, dice, squared_class_sums, tversky
+from ..array import Array
+from ..batch import Batch, checks
 from ..docstrings import documented
-from ..elementary import log_cosh, power, ratio
-from ..pixels import Pixels
-from ..reductions import Classes
-from ..remembered import remembered
+from ..statistics.class_sums import ClassSums, class_sums
+from ..statistics.reductions import Classes
+from ..statistics.safe_math import log_cosh, power, ratio
+from .region import Smooth, dice, tversky
+
+WEIGHTINGS = ("square", "simple", "uniform")
+"""How generalized Dice weighs classes: by the square of their size, by it, not at all."""
 
 
-@remembered
 @documented
 def focal_tversky_loss(
     predictions: Array,
@@ -43,21 +44,16 @@ def focal_tversky_loss(
 
         (1 - TI_c)^(1 / gamma)
 
+    Words shared by all losses: see `agnoloss.losses`.
+
     Parameters
     ----------
-    {common}
-    {pooling}
     gamma : float, default 4/3
         Root of the complement, above 0; 1 is Tversky.
     alpha : float, default 0.3
         Weight of the false positives, not negative.
     beta : float, default 0.7
         Weight of the false negatives, not negative.
-    {smooth}
-    {class_reduction}
-    {all_reduce}
-
-    {outcome}
 
     Notes
     -----
@@ -76,21 +72,21 @@ def focal_tversky_loss(
     >>> print(f"{focal_tversky_loss(p, y, mode='binary', from_logits=False, smooth=0):.4f}")
     0.3536
     """
-    pixels = Pixels(
-        predictions, targets, mode=mode, from_logits=from_logits, axis=axis,
-        ignore_index=ignore_index, pixel_weights=pixel_weights, class_weights=class_weights,
-        reduction=reduction, all_reduce=all_reduce,
-    )  # fmt: skip
+    batch = Batch(
+            predictions, targets, mode=mode, from_logits=from_logits, axis=axis,
+            ignore_index=ignore_index, pixel_weights=pixel_weights, class_weights=class_weights,
+            reduction=reduction, all_reduce=all_reduce,
+        )  # fmt: skip
     alpha, beta = checks.number("alpha", alpha, 0.0), checks.number("beta", beta, 0.0)
     if checks.number("gamma", gamma, 0.0) == 0:
         raise ValueError("`gamma` must be above 0; got 0.")
-    chosen = Classes(pixels, classes, per_image, average)
-    (counts,) = pixels.sum(class_sums, per_image=per_image)
-    index = tversky(pixels.xp, chosen.pool(counts), alpha, beta, smooth)
-    return chosen.reduce(power(pixels.xp, 1 - index, 1 / gamma), counts.true)
+    chosen = Classes(batch, classes, per_image, average)
+    sums = class_sums(batch, per_image)
+    index = tversky(batch.xp, chosen.pool(sums), alpha, beta, smooth)
+    # (1 - TI_c)^(1 / gamma)
+    return chosen.reduce(power(batch.xp, 1 - index, 1 / gamma), sums.true)
 
 
-@remembered
 @documented
 def log_cosh_dice_loss(
     predictions: Array,
@@ -117,17 +113,12 @@ def log_cosh_dice_loss(
 
         log cosh(1 - Dice_c)
 
+    Words shared by all losses: see `agnoloss.losses`.
+
     Parameters
     ----------
-    {common}
-    {pooling}
-    {smooth}
     squared : bool, default False
         Squares in the denominator, as V-Net has them.
-    {class_reduction}
-    {all_reduce}
-
-    {outcome}
 
     References
     ----------
@@ -141,19 +132,17 @@ def log_cosh_dice_loss(
     >>> print(f"{log_cosh_dice_loss(p, y, mode='binary', from_logits=False, smooth=0):.4f}")
     0.0309
     """
-    pixels = Pixels(
-        predictions, targets, mode=mode, from_logits=from_logits, axis=axis,
-        ignore_index=ignore_index, pixel_weights=pixel_weights, class_weights=class_weights,
-        reduction=reduction, all_reduce=all_reduce,
-    )  # fmt: skip
-    checks.flag("squared", squared)
-    chosen = Classes(pixels, classes, per_image, average)
-    (counts,) = pixels.sum(squared_class_sums if squared else class_sums, per_image=per_image)
-    score = dice(pixels.xp, chosen.pool(counts), smooth)
-    return chosen.reduce(log_cosh(pixels.xp, 1 - score), counts.true)
+    batch = Batch(
+            predictions, targets, mode=mode, from_logits=from_logits, axis=axis,
+            ignore_index=ignore_index, pixel_weights=pixel_weights, class_weights=class_weights,
+            reduction=reduction, all_reduce=all_reduce,
+        )  # fmt: skip
+    chosen = Classes(batch, classes, per_image, average)
+    sums = class_sums(batch, per_image, checks.flag("squared", squared))
+    # log cosh (1 - Dice_c)
+    return chosen.reduce(log_cosh(batch.xp, 1 - dice(batch.xp, chosen.pool(sums), smooth)), sums.true)
 
 
-@remembered
 @documented
 def generalized_dice_loss(
     predictions: Array,
@@ -179,21 +168,15 @@ def generalized_dice_loss(
 
         1 - (2 sum_c w_c TP_c + s) / (sum_c w_c (P_c + T_c) + s),   w_c = 1 / T_c^2
 
+    Words shared by all losses: see `agnoloss.losses`.
+
     Parameters
     ----------
-    {common}
-    {classes}
-    {per_image}
     weighting : {"square", "simple", "uniform"}, default "square"
         w_c = 1 / T_c^2, 1 / T_c or 1; an absent class gets 0. `class_weights` multiply it.
-    smooth : float or (float, float), default 0
-        Added to numerator and denominator; a pair sets them apart. 0 / 0 scores 1 (loss 0).
     reduction : {"mean", "sum", "none"}, default "mean"
         Mean or sum over images if `per_image`, or every image's loss, ``(N,)``. Without
         `per_image` the loss is one number in any case.
-    {all_reduce}
-
-    {outcome}
 
     References
     ----------
@@ -208,26 +191,24 @@ def generalized_dice_loss(
     >>> print(f"{generalized_dice_loss(p, y, from_logits=False):.4f}")  # 1 - 2 (0.5 + 2 / 4) / 2.625
     0.2381
     """
-    pixels = Pixels(
-        predictions, targets, mode=mode, from_logits=from_logits, axis=axis,
-        ignore_index=ignore_index, pixel_weights=pixel_weights, class_weights=class_weights,
-        reduction=reduction, all_reduce=all_reduce,
-    )  # fmt: skip
-    checks.choice("weighting", weighting, ("square", "simple", "uniform"))
-    chosen = Classes(pixels, classes, per_image)
-    (counts,) = pixels.sum(class_sums, per_image=per_image)
-    return chosen.reduce_pooled(1 - generalized_dice(chosen, counts, weighting, smooth))
+    batch = Batch(
+            predictions, targets, mode=mode, from_logits=from_logits, axis=axis,
+            ignore_index=ignore_index, pixel_weights=pixel_weights, class_weights=class_weights,
+            reduction=reduction, all_reduce=all_reduce,
+        )  # fmt: skip
+    checks.choice("weighting", weighting, WEIGHTINGS)
+    chosen = Classes(batch, classes, per_image)
+    sums = class_sums(batch, per_image)
+    return chosen.reduce_pooled(1 - generalized_dice(chosen, sums, weighting, smooth))
 
 
-def generalized_dice(
-    chosen: Classes, counts: ClassSums, weighting: str, smooth: float | tuple[float, float]
-) -> Array:
+def generalized_dice(chosen: Classes, sums: ClassSums, weighting: str, smooth: Smooth) -> Array:
     """(2 sum_c w_c TP_c + s) / (sum_c w_c (P_c + T_c) + s), keeping a class axis of length 1."""
     xp = chosen.xp
-    true = xp.where(counts.true == 0, 1.0, counts.true)
+    true = xp.where(sums.true == 0, 1.0, sums.true)
+    # w_c = 1 / T_c^2, 1 / T_c or 1; of an absent class 0
     size = {"square": true * true, "simple": true, "uniform": xp.ones_like(true)}[weighting]
-    w = xp.where(counts.true == 0, 0.0, 1.0 / size)
-    weights = chosen.weights(counts.true)
-    tp, predicted, true, _ = (xp.sum(weights * w * part, axis=-1, keepdims=True) for part in counts)
-    valid = xp.sum(counts.size, axis=-1, keepdims=True)
-    return ratio(xp, 2 * tp, predicted + true, smooth, valid)
+    w = xp.where(sums.true == 0, 0.0, 1.0 / size) * chosen.weights(sums.true)
+    tp, p, t, _ = (xp.sum(w * part, axis=-1, keepdims=True) for part in sums)
+    valid = xp.sum(sums.size, axis=-1, keepdims=True)
+    return ratio(xp, 2 * tp, p + t, smooth, valid)

@@ -2,8 +2,6 @@
 
 import gc
 import inspect
-import subprocess
-import sys
 import weakref
 
 import pytest
@@ -196,46 +194,18 @@ def test_nothing_is_kept_alive(loss):
 
 
 @losses
-def test_programs_of_small_inputs_give_what_autograd_gives(loss):
-    for seed in range(3):
-        z, y, mode = inputs(loss, seed=seed)
-        expected = value_and_grad(loss.__wrapped__)(z, y, mode=mode)
-        z.requires_grad_()
-        value = loss(z, y, mode=mode)
-        (gradient,) = torch.autograd.grad(3 * value, z, retain_graph=True)
-        (again,) = torch.autograd.grad(3 * value, z)
-        assert torch.equal(again, gradient)
-        torch.testing.assert_close(value.detach(), expected[0], rtol=1e-11, atol=1e-15)
-        torch.testing.assert_close(gradient, 3 * expected[1], rtol=1e-11, atol=1e-15)
-        without = loss(z.detach(), y, mode=mode)
-        assert not without.requires_grad
-        torch.testing.assert_close(without, expected[0], rtol=1e-11, atol=1e-15)
-
-
-def test_a_remembered_gradient_has_a_gradient():
-    z, y, mode = inputs(cross_entropy_loss)
-
-    def penalty(loss):
-        value = loss(z.requires_grad_(), y, mode=mode)
-        (gradient,) = torch.autograd.grad(value, z, create_graph=True)
-        return value, torch.autograd.grad((gradient**2).sum(), z)[0]
-
-    value, found = penalty(cross_entropy_loss)
-    assert "Small" in type(value.grad_fn).__name__
-    torch.testing.assert_close(found, penalty(cross_entropy_loss.__wrapped__)[1])
-
-
-def test_the_first_call_of_a_process_gives_the_digits_of_the_others():
-    script = """
-import torch
-from agnoloss import cross_entropy_loss
-z, y = torch.linspace(-2, 2, 60).reshape(4, 3, 5), torch.arange(20).reshape(4, 5) % 3
-values = {cross_entropy_loss(z, y).item() for _ in range(3)}
-graphs = {type(cross_entropy_loss(z.requires_grad_(), y).grad_fn).__name__ for _ in range(2)}
-assert len(values) == 1, values
-assert graphs == {"_SmallBackward"}, graphs
-"""
-    subprocess.run([sys.executable, "-c", script], check=True)
+@pytest.mark.parametrize("size", [4, 200])
+def test_a_graph_that_is_kept_gives_the_same_gradient_again(loss, size):
+    """A rule gives away what it kept for the first backward pass, and computes it anew for the second."""
+    z, y, mode = inputs(loss, size=(1, 3, size, size))
+    z.requires_grad_()
+    value = loss(z, y, mode=mode)
+    (gradient,) = torch.autograd.grad(3 * value, z, retain_graph=True)
+    (again,) = torch.autograd.grad(3 * value, z)
+    assert torch.equal(again, gradient)
+    without = loss(z.detach(), y, mode=mode)
+    assert not without.requires_grad
+    assert torch.equal(without, value.detach())
 
 
 @pytest.mark.parametrize("size", [4, 200])

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 
-class once:
+class lazy_property:
     """Property whose value is kept in the instance.
 
     ``functools.cached_property`` takes a lock in Python 3.10 and 3.11, which dynamo cannot trace.

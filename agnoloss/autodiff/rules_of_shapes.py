@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from .tape_indexing import getitem, inverse, scattered
-from .tape_rules import RULES, rule, unbroadcast
+from .rules import RULES, rule, unbroadcast
+from .rules_of_indexing import getitem, inverse, scattered
 
 # --- one array in, one array out --------------------------------------------------------------
 

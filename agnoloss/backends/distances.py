@@ -13,15 +13,21 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from ..array import Array
+
 if TYPE_CHECKING:
     from .base import Backend
 
-Array = Any
+OverRows = Callable[..., tuple[Array, ...]]
+"""``over_rows(backend, function, rows)``: apply an `OfRows` to all rows."""
+
 OfRows = Callable[..., tuple[Array, ...]]
 """``function(*rows, cells)``: of rows (r, n) and some cells (c,) of each, what these find, (r, c)."""
 
 
-def distance_transform(backend: Backend, mask: Array, spacing: tuple[float, ...], dtype: Any) -> Array:
+def distance_transform(
+    backend: Backend, mask: Array, spacing: tuple[float, ...], dtype: Any, over_rows: OverRows | None = None
+) -> Array:
     """Distance of each cell (M, *S) to the nearest True cell of its image; inf where it has none.
 
     Parameters
@@ -34,6 +40,8 @@ def distance_transform(backend: Backend, mask: Array, spacing: tuple[float, ...]
         Step of the grid along each spatial axis.
     dtype : dtype
         Of the result.
+    over_rows : callable, optional
+        How to apply a function of rows without storing too many pairs of cells; `in_parts` by default.
     """
     xp = backend.xp
     squares = xp.where(mask, backend.constant(0.0, dtype, mask), math.inf)
@@ -43,12 +51,12 @@ def distance_transform(backend: Backend, mask: Array, spacing: tuple[float, ...]
         return (xp.min(pairs, axis=-1),)
 
     for axis, step in enumerate(spacing, start=1):
-        (squares,) = _along(backend, partial(nearest, step=step), (squares,), axis)
+        (squares,) = _along(backend, partial(nearest, step=step), (squares,), axis, over_rows or in_parts)
     return xp.sqrt(squares)
 
 
 def nearest_two_distances(
-    backend: Backend, labels: Array, spacing: tuple[float, ...], dtype: Any
+    backend: Backend, labels: Array, spacing: tuple[float, ...], dtype: Any, over_rows: OverRows | None = None
 ) -> tuple[Array, Array]:
     """Distances to the nearest cell of a label other than 0, and to the nearest of any other such label.
 
@@ -62,7 +70,7 @@ def nearest_two_distances(
         Owner of the labels.
     labels : array, (M, *S), signed integer
         Images; 0 is no label.
-    spacing, dtype
+    spacing, dtype, over_rows
         As in `distance_transform`.
 
     Returns
@@ -87,7 +95,9 @@ def nearest_two_distances(
 
     for axis, step in enumerate(spacing, start=1):
         known = (first, labels, second)
-        first, labels, second = _along(backend, partial(nearest, step=step), known, axis)
+        first, labels, second = _along(
+            backend, partial(nearest, step=step), known, axis, over_rows or in_parts
+        )
     return xp.sqrt(first), xp.sqrt(second)
 
 
@@ -121,7 +131,9 @@ def _squared_ways(backend: Backend, row: Array, cells: Array, step: float) -> Ar
     return ways * ways
 
 
-def _along(backend: Backend, function: OfRows, arrays: tuple[Array, ...], axis: int) -> tuple[Array, ...]:
+def _along(
+    backend: Backend, function: OfRows, arrays: tuple[Array, ...], axis: int, over_rows: OverRows
+) -> tuple[Array, ...]:
     """Apply a function of rows (R, n) to arrays (M, *S), a row being the cells along an axis."""
     xp, shape = backend.xp, arrays[0].shape
     if 0 in shape:
@@ -131,12 +143,17 @@ def _along(backend: Backend, function: OfRows, arrays: tuple[Array, ...], axis: 
     rows = tuple(xp.permute_dims(array, swapped) for array in arrays)
     turned = rows[0].shape
     rows = tuple(xp.reshape(row, (-1, shape[axis])) for row in rows)
-    results = backend.over_rows(function, rows)
+    results = over_rows(backend, function, rows)
     return tuple(xp.permute_dims(xp.reshape(result, turned), swapped) for result in results)
 
 
-def over_rows(backend: Backend, function: OfRows, rows: tuple[Array, ...], limit: int) -> tuple[Array, ...]:
-    """Apply a function to so many rows, or cells of a row, that `limit` pairs of cells come together."""
+def in_parts(
+    backend: Backend, function: OfRows, rows: tuple[Array, ...], limit: int = 2**18
+) -> tuple[Array, ...]:
+    """Apply a function to so many rows, or cells of a row, that `limit` pairs of cells come together.
+
+    2**18 pairs, 2 MiB in float64, stay in a CPU's cache: 4 times as fast as 2**22 with NumPy.
+    """
     xp, (count, length) = backend.xp, rows[0].shape
     cells = backend.arange(length, rows[0])
     wide = min(length, max(1, limit // length))

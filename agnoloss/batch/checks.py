@@ -8,8 +8,6 @@ from collections.abc import Iterable, Sequence
 from numbers import Real
 from typing import Any
 
-from .backends.base import Array
-
 PROBABILITY_SLACK = 1e-3
 """How far outside [0, 1] a probability may lie: rounding of half precision and of interpolation."""
 
@@ -22,10 +20,11 @@ def choice(name: str, value: Any, choices: tuple[str, ...]) -> None:
         raise ValueError(f"`{name}` must be {expected}; got {value!r}.{hint}")
 
 
-def flag(name: str, value: Any) -> None:
+def flag(name: str, value: Any) -> bool:
     """Check an option that is True or False (TypeError)."""
     if not isinstance(value, bool):
         raise TypeError(f"`{name}` must be True or False; got {value!r}.")
+    return value
 
 
 def number(name: str, value: Any, low: float = -math.inf, high: float = math.inf) -> float:
@@ -113,104 +112,3 @@ def class_indices(classes: Any, num_classes: int) -> str | tuple[int, ...]:
             f"got {classes!r}."
         )
     return indices
-
-
-class Layout:
-    """Where the classes and pixels lie in arrays of given shapes.
-
-    Parameters
-    ----------
-    predictions, targets : tuple of ints
-        Shapes of the inputs.
-    mode : str
-        Mode of the loss.
-    axis : int
-        Class axis of the predictions.
-
-    Attributes
-    ----------
-    dense : bool
-        Whether the targets have the shape of the predictions.
-    spatial : tuple of ints
-        S, the shape of an image.
-    num_classes : int
-        Length of the class axis, 1 in binary mode.
-    last : bool
-        Whether the class axis comes after those of the pixels.
-    """
-
-    def __init__(self, predictions: tuple[int, ...], targets: tuple[int, ...], mode: str, axis: int) -> None:
-        self.shape = shape = tuple(predictions)
-        targets = tuple(targets)
-        try:
-            axis = operator.index(axis)
-        except TypeError:
-            raise TypeError(f"`axis` must be an int; got {axis!r}.") from None
-        self.axis = self._class_axis(shape, targets, mode, axis)
-        if self.axis is None:
-            self.num_classes, without = 1, shape
-        else:
-            self.num_classes = shape[self.axis]
-            without = shape[: self.axis] + shape[self.axis + 1 :]
-        self.dense = _same(targets, shape) or mode == "binary"
-        self.last = self.axis not in (None, 0, 1) and self.axis == len(shape) - 1
-        if not (_same(targets, shape) or _same(targets, without)):
-            guess = _other_axis(shape, targets, self.axis)
-            raise ValueError(
-                f"`targets` must have shape {without} for predictions of shape {shape} with "
-                f"axis={axis}; got {targets}."
-                + (f" With axis={guess} these shapes would fit." if guess is not None else "")
-            )
-        self.spatial = without[1:]
-
-    @staticmethod
-    def _class_axis(shape: tuple[int, ...], targets: tuple[int, ...], mode: str, axis: int) -> int | None:
-        inside = -len(shape) <= axis < len(shape)
-        if mode == "binary":
-            if not shape:
-                raise ValueError("`predictions` must have shape (N, *S); got ().")
-            has_axis = inside and len(shape) > 1 and shape[axis] == 1 and len(targets) >= len(shape) - 1
-            if has_axis and len(targets) == len(shape) and targets != shape:
-                has_axis = False
-            return axis % len(shape) if has_axis else None
-        if len(shape) < 2 or not inside:
-            raise ValueError(
-                f"`predictions` must have a batch axis and a class axis at axis={axis}; got shape {shape}."
-            )
-        if mode == "multiclass" and shape[axis] < 2:
-            raise ValueError(
-                f"`predictions` must have two classes or more in multiclass mode; got shape {shape} "
-                f'with axis={axis}. For one class use mode="binary".'
-            )
-        return axis % len(shape)
-
-    def flatten(self, xp: Any, array: Array) -> Array:
-        """Bring an array of the predictions' shape to (N, C, P), without a copy where possible."""
-        if self.axis is None or not _same(tuple(array.shape), self.shape):  # no class axis: one class
-            return xp.reshape(array, (array.shape[0], 1, math.prod(array.shape[1:])))
-        batch = 1 if self.axis == 0 else 0
-        images = self.shape[batch]
-        pixels = math.prod(self.spatial)
-        if self.axis == 1:
-            return xp.reshape(array, (images, self.num_classes, pixels))
-        if self.axis == 0:
-            flat = xp.reshape(array, (self.num_classes, images, pixels))
-            return xp.permute_dims(flat, (1, 0, 2))
-        if self.last:
-            flat = xp.reshape(array, (images, pixels, self.num_classes))
-            return xp.permute_dims(flat, (0, 2, 1))
-        order = (0, self.axis, *(i for i in range(1, len(self.shape)) if i != self.axis))
-        return xp.reshape(xp.permute_dims(array, order), (images, self.num_classes, pixels))
-
-
-def _other_axis(shape: tuple[int, ...], targets: tuple[int, ...], axis: int | None) -> int | None:
-    """Find another class axis that would explain the targets' shape."""
-    for guess in range(len(shape)):
-        if guess != axis and _same(shape[:guess] + shape[guess + 1 :], targets):
-            return guess if guess < len(shape) - 1 else -1
-    return None
-
-
-def _same(a: tuple[int, ...], b: tuple[int, ...]) -> bool:
-    """Whether two shapes are equal. Lengths first: torch.export would compare sizes and fix them."""
-    return len(a) == len(b) and a == b

@@ -6,8 +6,8 @@ import math
 import operator
 from typing import Any
 
-from .backends import is_array
-from .tape_rules import RULES, rule, unbroadcast
+from ..backends import is_array
+from .rules import RULES, rule, unbroadcast
 
 
 @rule

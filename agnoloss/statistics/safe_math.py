@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from . import checks
-from .backends.base import Array
+from ..array import Array
+from ..batch import checks
 
 # Below this a base counts as 0: x ** (exponent - 1) of a subnormal number would overflow float32.
 _NEGLIGIBLE = 1e-30

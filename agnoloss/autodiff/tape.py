@@ -1,24 +1,24 @@
 """Reverse-mode differentiation for array libraries that have none.
 
 A `Box` stands for an array while a function runs; every operation on it is noted with the rule that
-takes a gradient back to its inputs (`tape_rules.py`). Rules are written with the operations of the
+takes a gradient back to its inputs (`rules.py`). Rules are written with the operations of the
 boxed arrays, so a box may hold another tape's boxes: differentiation nests.
 """
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from types import ModuleType
 from typing import Any
 
-from . import tape_indexing, tape_reductions, tape_shapes  # noqa: F401 - their rules join RULES
-from .backends import is_array
-from .backends.base import Array, Backend
-from .compat import device
-from .tape_backend import TapeBackend
-from .tape_rules import BINARY_OPERATORS, COMPARISONS, NO_GRADIENT, REFUSED, RULES, UNARY_OPERATORS
+from ..array import Array
+from ..backends import Backend, is_array
+from ..compat import device
+from . import rules_of_indexing, rules_of_reductions, rules_of_shapes  # noqa: F401 - their rules join RULES
+from .hooks import TapeBackend
+from .rules import BINARY_OPERATORS, COMPARISONS, NO_GRADIENT, REFUSED, RULES, UNARY_OPERATORS
 
 _levels, _ages = itertools.count(), itertools.count()
 
@@ -42,6 +42,7 @@ class Box:
     dtype = property(lambda self: self.value.dtype)
     size = property(lambda self: self.value.size)
     device = property(lambda self: device(self.value))
+    _agnoloss_backend = property(lambda self: self._agnoloss_tape.backend)
     T = property(lambda self: self._agnoloss_tape.xp.permute_dims(self, (1, 0)))
     mT = property(lambda self: self._agnoloss_tape.xp.matrix_transpose(self))
     __hash__ = object.__hash__
@@ -89,6 +90,17 @@ for _symbol, _name in (BINARY_OPERATORS | COMPARISONS).items():
         setattr(Box, f"__r{_symbol}__", _operator(_name, swap=True))
 for _symbol, _name in UNARY_OPERATORS.items():
     setattr(Box, f"__{_symbol}__", lambda self, name=_name: getattr(self._agnoloss_tape.xp, name)(self))
+
+
+class _Joint:
+    """Several results of one operation, whose gradients go back together; stands for them among boxes."""
+
+    __slots__ = ("age", "inputs", "parents", "pullback", "size")
+
+    def __init__(self, pullback: Any, inputs: tuple[Any, ...], size: int) -> None:
+        self.pullback, self.size = pullback, size
+        self.inputs, self.parents = inputs, [(box, None) for box in inputs]
+        self.age = next(_ages)
 
 
 class TapeNamespace:
@@ -212,13 +224,42 @@ class Tape:
         parents = tuple([(box, rule) for box, rule in inputs if self.any_tracked(box)])
         return Box(value, self, parents, bool(parents))
 
+    def note_together(
+        self,
+        values: Iterable[Array],
+        pullback: Callable[[Sequence[Array | None]], Sequence[Array | None]],
+        inputs: Sequence[Any],
+    ) -> list[Box]:
+        """Box several results together with the rule from their gradients to those of all inputs.
+
+        Parameters
+        ----------
+        values : arrays
+            The results.
+        pullback : callable
+            From their gradients, None where none is wanted, to one for each input, or None.
+        inputs : sequence
+            Boxes and others.
+        """
+        tracked = [self.any_tracked(box) for box in inputs]
+        values = list(values)
+        if not any(tracked):
+            return [Box(value, self, (), False) for value in values]
+
+        def of_tracked(gradients: Sequence[Array | None]) -> list[Array | None]:
+            return [share for share, wanted in zip(pullback(gradients), tracked, strict=True) if wanted]
+
+        boxes = tuple(box for box, wanted in zip(inputs, tracked, strict=True) if wanted)
+        joint = _Joint(of_tracked, boxes, len(values))
+        return [Box(value, self, ((joint, i),), True) for i, value in enumerate(values)]
+
     def gradients(self, results: list[Any], cotangents: list[Array], wanted: list[Box]) -> tuple[Array, ...]:
         """Gradients with respect to boxes, given those of the results; all of this tape."""
         xp = self.inner.xp
-        found: dict[int, Array] = {}
+        found: dict[int, Any] = {}
         keep = {box.age for box in wanted}
 
-        def add(box: Box, share: Array) -> None:
+        def add(box: Any, share: Array) -> None:
             if share.dtype != box.value.dtype:
                 share = xp.astype(share, box.value.dtype)
             known = found.get(box.age)
@@ -229,14 +270,21 @@ class Tape:
             add(box, cotangent)
         for box in _youngest_first([box for box, _ in tracked]):
             gradient = found[box.age] if box.age in keep else found.pop(box.age)
+            if type(box) is _Joint:
+                for parent, share in zip(box.inputs, box.pullback(gradient), strict=True):
+                    add(parent, share)
+                continue
             for parent, rule in box.parents:
-                add(parent, rule(gradient))
+                if type(parent) is _Joint:
+                    found.setdefault(parent.age, [None] * parent.size)[rule] = gradient
+                else:
+                    add(parent, rule(gradient))
         return tuple(found[box.age] if box.age in found else xp.zeros_like(box.value) for box in wanted)
 
 
-def _youngest_first(pending: list[Box]) -> list[Box]:
+def _youngest_first(pending: list[Any]) -> list[Any]:
     """Boxes and all tracked ones below them, each before the boxes it was made of."""
-    found: dict[int, Box] = {}
+    found: dict[int, Any] = {}
     while pending:
         box = pending.pop()
         if box.age not in found:

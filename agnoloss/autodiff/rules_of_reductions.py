@@ -6,8 +6,8 @@ import math
 from collections.abc import Callable
 from typing import Any
 
-from .tape_indexing import inverse
-from .tape_rules import RULES, rule, unbroadcast
+from .rules import RULES, rule, unbroadcast
+from .rules_of_indexing import inverse
 
 # --- reductions -------------------------------------------------------------------------------
 

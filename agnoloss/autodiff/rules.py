@@ -2,8 +2,8 @@
 
 A rule computes the value with the inner library's function and notes, for each input, how a
 gradient ``g`` of the value becomes its share. Here are the table and the elementwise functions;
-`tape_indexing`, `tape_shapes` and `tape_reductions` add to it. All are written with the standard's
-functions, so that they nest.
+`rules_of_indexing`, `rules_of_shapes` and `rules_of_reductions` add to it. All are written with the
+standard's functions, so that they nest.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import math
 from collections.abc import Callable
 from typing import Any
 
-from .backends import is_array
+from ..backends import is_array
 
 RULES: dict[str, Callable[..., Any]] = {}
 

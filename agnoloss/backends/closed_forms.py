@@ -1,0 +1,169 @@
+"""The rules of `Backend` in the array API standard: sums over pixels and their gradients in closed form.
+
+Written so that each step can be differentiated by itself too, which is what higher derivatives and
+libraries with an autodiff of their own do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from ..array import Array
+
+if TYPE_CHECKING:
+    from .base import Backend
+
+Pullback = Callable[[Mapping[str, Array], bool], tuple[Array, Array | None]]
+"""From gradients of a rule's outputs those of scores and, if asked for, of pixel weights."""
+
+NEAR = 20.0
+"""Scores are not shifted where the largest is this near 0: e^z is then exact in all digits of z, and its
+sum far from overflow. The difference to a large score would be rounded, and its exponential with it."""
+
+NEGLIGIBLE = 1e-15
+"""Where a label's share of the exponentials is smaller, log p_y is that of its score."""
+
+
+def softmax_sums(
+    backend: Backend,
+    scores: Array,
+    labels: Array,
+    valid: Array | None,
+    weights: Array | None,
+    wanted: Sequence[str],
+    mix: Array | None,
+) -> tuple[dict[str, Array], Pullback]:
+    """See `Backend.softmax_sums`."""
+    xp, column = backend.xp, backend.xp.expand_dims
+    scores = _masked(xp, scores, valid if valid is None else column(valid, axis=1))
+    classes = scores.shape[1]
+    here = column(labels, axis=1) == xp.reshape(backend.arange(classes, labels), (1, -1, 1))
+    top = backend.stop_gradient(xp.max(scores, axis=1))
+    shift = xp.where((top > -NEAR) & (top < NEAR), 0.0, top)
+    e = xp.exp(scores - column(shift, axis=1))
+    own = backend.gather(e, labels)
+    others = xp.sum(xp.where(here, 0.0, e), axis=1)
+    total = own + others
+    u = weights
+    if u is None and valid is not None:
+        u = xp.astype(valid, scores.dtype)
+
+    def weighted(values: Array) -> Array:
+        return values if u is None else values * u
+
+    outputs: dict[str, Array] = {}
+    if "log_p" in wanted:
+        # log p_y = -log(1 + sum_(c != y) e^(z_c - z_y))
+        far = own < NEGLIGIBLE * others
+        near = -xp.log1p(xp.where(far, 0.0, others) / xp.where(far, 1.0, own))
+        outputs["log_p"] = near
+        outputs["log_p"] = xp.where(far, (backend.gather(scores, labels) - shift) - xp.log(total), near)
+    if "tp" in wanted:
+        outputs["tp"] = backend.class_sums(weighted(own / total), labels, classes)
+    if "p" in wanted or "p2" in wanted:
+        p = e / column(total, axis=1)
+        for name, power in (("p", p), ("p2", p * p)):
+            if name in wanted:
+                outputs[name] = xp.sum(power if u is None else power * column(u, axis=1), axis=2)
+    if "mixed" in wanted:
+        m = xp.reshape(mix, (1, -1, 1))
+        logs = (scores - column(shift, axis=1)) - column(xp.log(total), axis=1)
+        outputs["mixed"] = xp.sum(xp.where(m == 0, 0.0, m * logs), axis=1)
+
+    def pullback(given: Mapping[str, Array], of_weights: bool) -> tuple[Array, Array | None]:
+        p, p_y, q = (
+            e / column(total, axis=1),
+            own / total,
+            others / total,
+        )  # q is 1 - p_y, with all its digits
+        # g_c is the gradient of p_c, of the label's own g_y
+        g, g_y = xp.zeros_like(p), xp.zeros_like(own)
+        squares = xp.zeros_like(own)
+        if "p" in given:
+            g, g_y = g + column(given["p"], axis=2), g_y + backend.lookup(given["p"], labels)
+        if "p2" in given:
+            b = column(given["p2"], axis=2)
+            g, g_y = g + 2 * p * b, g_y + 2 * p_y * backend.lookup(given["p2"], labels)
+            squares = xp.sum(p * p * b, axis=1)
+        if "tp" in given:
+            g_y = g_y + backend.lookup(given["tp"], labels)
+        rest = xp.sum(xp.where(here, 0.0, p * g), axis=1)
+        mean = rest + p_y * g_y
+        # u p_c (g_c - sum_k p_k g_k) - d p_c;  1 - p_y in place of p_y where c = y
+        slope, of_own = g - column(mean, axis=1), p_y * (g_y * q - rest)
+        if u is not None:
+            slope, of_own = slope * column(u, axis=1), of_own * u
+        if "log_p" in given:
+            d = _masked(xp, given["log_p"], valid)
+            slope, of_own = slope - column(d, axis=1), of_own + d * q
+        gradient = xp.where(here, column(of_own, axis=1), p * slope)
+        if "mixed" in given:
+            m, s = xp.reshape(mix, (1, -1, 1)), column(given["mixed"], axis=1)
+            gradient = gradient + s * (m - xp.sum(m) * p)
+        gradient = _masked(xp, gradient, valid if valid is None else column(valid, axis=1))
+        return gradient, _masked(xp, mean - squares, valid) if of_weights else None
+
+    return outputs, pullback
+
+
+def sigmoid_sums(
+    backend: Backend,
+    scores: Array,
+    targets: Array,
+    valid: Array | None,
+    weights: Array | None,
+    wanted: Sequence[str],
+) -> tuple[dict[str, Array], Pullback]:
+    """See `Backend.sigmoid_sums`."""
+    xp = backend.xp
+    z = _masked(xp, scores, valid)
+    y = (
+        xp.astype(targets == 1, z.dtype)
+        if backend.kind(targets) == "integer"
+        else _masked(xp, targets, valid)
+    )
+    p, q = xp.exp(backend.log_sigmoid(z)), xp.exp(backend.log_sigmoid(-z))
+    terms: dict[str, Callable[[], Array]] = {
+        "p": lambda: p,
+        "p2": lambda: p * p,
+        "py": lambda: p * y,
+        "tp": lambda: smaller(xp, p, y),
+    }
+    # the same, differentiated by z
+    slopes: dict[str, Callable[[], Array]] = {
+        "p": lambda: p * q,
+        "p2": lambda: 2 * p * p * q,
+        "py": lambda: y * p * q,
+        "tp": lambda: xp.where(p < y, 1.0, xp.where(p == y, y, 0.0)) * p * q,
+    }
+    u = weights
+    if u is None and valid is not None:
+        u = xp.astype(valid, z.dtype)
+
+    def summed(values: Array) -> Array:
+        return xp.sum(values if u is None else values * u, axis=2)
+
+    outputs = {name: summed(terms[name]()) for name in wanted}
+
+    def pullback(given: Mapping[str, Array], of_weights: bool) -> tuple[Array, Array | None]:
+        of_each = {name: xp.expand_dims(gradient, axis=2) for name, gradient in given.items()}
+        gradient = sum(b * slopes[name]() for name, b in of_each.items())
+        gradient = _masked(xp, gradient if u is None else gradient * u, valid)
+        if not of_weights:
+            return gradient, None
+        of_u = _masked(xp, sum(b * terms[name]() for name, b in of_each.items()), valid)
+        alone = u is not None and u.shape[1] != of_u.shape[1]
+        return gradient, xp.sum(of_u, axis=1, keepdims=True) if alone else of_u
+
+    return outputs, pullback
+
+
+def smaller(xp: Any, p: Array, y: Array) -> Array:
+    """min(p, y), with derivative y where p = y: that of p y, so that 0 and 1 are exact labels."""
+    p_cut = xp.where(p < y, p, y)  # at a tie the line below takes over
+    return xp.where(p == y, y * (p - y) + y, p_cut)
+
+
+def _masked(xp: Any, values: Array, valid: Array | None) -> Array:
+    return values if valid is None else xp.where(valid, values, 0.0)

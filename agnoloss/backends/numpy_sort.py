@@ -1,0 +1,158 @@
+"""The rule of sorted sums in NumPy: errors in pieces, sorted row by row, in threads.
+
+A row holds the pixels of one class, of all images or of one. Beside the gradient's own array, which holds
+errors first and then their weights, a row for each thread is all that lies in memory.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+import numpy as np
+
+from ..array import Array
+from .numpy_softmax import PIECE, SMALL, Piece, pieces
+from .sorting import amounts, errors_and_slopes
+from .threads import in_threads
+
+
+class SortedSums:
+    """Forward and backward of `Backend.sorted_sums`, whose parameters these are; `threads` at most."""
+
+    def __init__(
+        self,
+        backend: Any,
+        scores: Array,
+        foreground: Array,
+        valid: Array | None,
+        weights: Array | None,
+        link: str,
+        weigh: Callable[..., Array],
+        per_image: bool,
+        matters: Callable[[int, float], bool],
+        threads: int | None,
+    ) -> None:
+        self.backend, self.scores, self.foreground = backend, scores, foreground
+        self.valid, self.weights, self.link = valid, weights, link
+        self.weigh, self.per_image, self.matters = weigh, per_image, matters
+        self.threads = threads if scores.size >= SMALL else 1
+        images, classes, count = scores.shape
+        self.pieces = pieces(images, count, max(PIECE // max(classes, 1), 1))
+        self.shape = (images, classes) if per_image else (classes,)
+        self.outputs = self._look()
+
+    def _look(self) -> dict[str, Array]:
+        """Leave the weights of errors in the gradient's place; return the sums."""
+        images, classes, _ = self.scores.shape
+        self.place = np.empty(self.scores.shape, self.scores.dtype)
+        in_threads(self._errors, self.pieces, self.threads)
+        groups = [slice(n, n + 1) for n in range(images)] if self.per_image else [slice(None)]
+        rows = [(group, c) for group in groups for c in range(classes)]
+        found = np.asarray(in_threads(self._sort, rows, self.threads), self.scores.dtype).reshape(-1, 2)
+        return {"sums": found[:, 0].reshape(self.shape), "true": found[:, 1].reshape(self.shape)}
+
+    def _inputs(self, piece: Piece) -> tuple[Array, Array, Array | None]:
+        """Scores, which side, and where elements of a piece count."""
+        n, p = piece
+        z, valid = self.scores[n, :, p], None if self.valid is None else self.valid[n, :, p]
+        if valid is not None:
+            z = np.where(valid, z, z.dtype.type(0))
+        return z, self.foreground[n, :, p], valid
+
+    def _errors(self, piece: Piece) -> None:
+        n, p = piece
+        with np.errstate(all="ignore"):
+            z, foreground, valid = self._inputs(piece)
+            errors, _ = errors_and_slopes(self.backend, z, foreground, self.link)
+            self.place[n, :, p] = errors if valid is None else np.where(valid, errors, 0)
+
+    def _sort(self, row: tuple[slice, int]) -> tuple[float, float]:
+        """The sum of a row and its weight in the targets; leave the weights of its errors."""
+        images, c = row
+        place = self.place[images, c]
+        errors = place.reshape(-1)
+        foreground, background = amounts(
+            np,
+            self.foreground[images, c].reshape(-1),
+            self._of_row(self.valid, images, c),
+            self._of_row(self.weights, images, c),
+        )
+        whole = np.int64 if self.weights is None else np.float64
+        true = float(np.sum(foreground, dtype=whole))
+        if not self.matters(c, true):
+            place[...] = 0.0
+            return 0.0, true
+        g = np.zeros_like(errors)
+        loss, intersection, union = 0.0, true, true
+        for at, falling in by_falling(errors):
+            sides = foreground.take(at), background.take(at)
+            part = self.weigh(self.backend, errors.dtype, *sides, intersection, union)
+            g[at] = part
+            loss += float(np.sum(falling * part))
+            intersection -= float(np.sum(sides[0], dtype=whole))
+            union += float(np.sum(sides[1], dtype=whole))
+        place[...] = g.reshape(place.shape)
+        return loss, true
+
+    def _of_row(self, values: Array | None, images: slice, c: int) -> Array | None:
+        if values is None:
+            return None
+        return values[images, c if values.shape[1] > 1 else 0].reshape(-1)
+
+    def pullback(self, given: Mapping[str, Array], of_weights: bool) -> tuple[Array, None]:
+        """Gradient of the scores from that of the sums."""
+        if self.place is None:
+            self._look()
+        place, self.place = self.place, None
+        of_rows = given["sums"][:, :, None] if self.per_image else given["sums"][None, :, None]
+
+        def write(piece: Piece) -> None:
+            n, p = piece
+            with np.errstate(all="ignore"):
+                z, foreground, valid = self._inputs(piece)
+                _, slopes = errors_and_slopes(self.backend, z, foreground, self.link)
+                gradient = slopes(place[n, :, p] * (of_rows[n] if self.per_image else of_rows))
+                place[n, :, p] = gradient if valid is None else np.where(valid, gradient, 0)
+
+        in_threads(write, self.pieces, self.threads)
+        return place, None
+
+
+_MAGNITUDE = np.uint32(0x7FFFFFFF)
+"""The bits of a float32 without its sign."""
+
+_STEP = 2**15
+"""Pixels that are weighed together: with a dozen arrays of them in a core's cache."""
+
+
+def by_falling(errors: Array) -> Iterator[tuple[Array, Array]]:
+    """Where pixels that have an error stand in a row, and these errors so that they fall, in pieces."""
+    where = np.flatnonzero(errors)
+    packs = errors.dtype == np.float32 and errors.size <= 2**32
+    order = _packed(errors, where) if packs else where[np.argsort(-errors[where], kind="stable")]
+    for start in range(0, order.size, _STEP):
+        at = order[start : start + _STEP]
+        if packs:
+            falling = (at >> np.uint64(32)).astype(np.uint32) ^ _MAGNITUDE
+            yield (at & np.uint64(2**32 - 1)).astype(np.intp), falling.view(np.float32)
+        else:
+            yield at, errors[at]
+
+
+def _packed(errors: Array, where: Array) -> Array:
+    """Sorted keys of 64 bits: the error's own, inverted so that errors fall, and the position.
+
+    The bits of numbers that are not negative order as integers do. NumPy sorts 16 bits by counting, and
+    stably: by halves it takes 10 to 14 ns for each key, whatever the errors are. Its sort of 64 bits
+    takes 5 to 45, as the processor has it, and an argsort of the errors 20 to 60.
+    """
+    if where.size < errors.size:
+        errors = errors.take(where)
+    keys = ((errors.view(np.uint32) & _MAGNITUDE) ^ _MAGNITUDE).astype(np.uint64)
+    keys <<= np.uint64(32)
+    keys |= where.astype(np.uint64)
+    for lowest in (32, 48):
+        half = (keys >> np.uint64(lowest)).astype(np.uint16)
+        keys = keys.take(np.argsort(half, kind="stable"))
+    return keys

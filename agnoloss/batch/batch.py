@@ -1,0 +1,281 @@
+"""Checked predictions and targets, brought to (N, C, P): what every statistic is made of."""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from ..array import Array
+from ..backends import backend_of, resolve_backend
+from . import checks, options, values
+from .layout import Layout
+from .lazy_property import lazy_property
+
+MODES = ("multiclass", "multilabel", "binary")
+REDUCTIONS = ("mean", "sum", "none")
+
+
+class Batch:
+    """Checked predictions and targets.
+
+    In multiclass mode arrays per pixel are ``(N, P)``; in binary and multilabel mode each element
+    ``(N, C, P)`` is a problem of its own and weights are ``(N, 1, P)`` or ``(N, C, P)``.
+
+    Parameters
+    ----------
+    predictions, targets : array
+        As the losses take them.
+    mode, from_logits, axis, ignore_index, pixel_weights, class_weights, reduction, all_reduce
+        As the losses take them.
+    modes : tuple of str
+        Modes the loss has a meaning in.
+    reductions : tuple of str
+        Reductions it has a meaning in.
+
+    Attributes
+    ----------
+    num_classes : int
+        Length of the class axis, 1 in binary mode.
+    dense : bool
+        Whether targets have the shape of predictions; always so in binary mode.
+    spatial : tuple of ints
+        S, the shape of an image.
+    dtype : dtype
+        That sums are computed in.
+    predictions : array, (N, C, P)
+        Scores or probabilities, of the dtype that was given.
+    given_targets : array, (N, P) or (N, C, P)
+        Labels or dense targets: integers, or of `dtype`.
+    pixel_weights : array, (N, P), or None
+        As given.
+    class_weights : array, (C,), or None
+        Weights of the classes, made from the targets if "balanced" was asked for.
+    label_guard : array, (), or None
+        1, or NaN if a target is out of range that could not be looked at; None if all were.
+    """
+
+    def __init__(
+        self,
+        predictions: Array,
+        targets: Array,
+        *,
+        mode: str,
+        from_logits: bool,
+        axis: int,
+        ignore_index: int | Sequence[int] | None,
+        pixel_weights: Array | None,
+        class_weights: Sequence[float] | Array | str | None,
+        reduction: str,
+        all_reduce: Callable[[Array], Array] | None = None,
+        modes: tuple[str, ...] = MODES,
+        reductions: tuple[str, ...] = REDUCTIONS,
+    ) -> None:
+        checks.choice("mode", mode, modes)
+        checks.choice("reduction", reduction, reductions)
+        checks.flag("from_logits", from_logits)
+        predictions, backend = resolve_backend(predictions, targets, pixel_weights, class_weights)
+        self.backend, self.xp = backend, backend.xp
+        kind = backend.kind(predictions)
+        if kind not in ("floating", "half"):
+            raise TypeError(f"`predictions` must be real floating; got {predictions.dtype}.")
+        self.ignored = checks.labels_to_ignore(ignore_index)
+        owner = backend_of(targets, "targets")
+        self.layout = Layout(predictions.shape, targets.shape, mode, axis)
+        self.mode, self.multiclass, self.from_logits = mode, mode == "multiclass", from_logits
+        self.reduction, self.all_reduce = reduction, all_reduce
+        self.spatial, self.num_classes, self.dense = (
+            self.layout.spatial,
+            self.layout.num_classes,
+            self.layout.dense,
+        )
+        self.dtype = self.xp.float32 if kind == "half" else predictions.dtype
+        of_targets = owner.kind(targets)
+        self.integer_targets = of_targets == "integer"
+        values.check_kind(self, targets, of_targets)
+        outliers = owner.outliers(targets, 0, self.highest, self.ignored)
+        targets = backend.convert(targets, owner, "targets")
+        self.predictions = self.layout.flatten(self.xp, predictions)
+        flat = (
+            self.layout.flatten(self.xp, targets) if self.dense else self.xp.reshape(targets, self._shape())
+        )
+        self.given_targets = values.comparable(self, flat)
+        self.pixel_weights = values.pixel_weights(self, pixel_weights, predictions.shape)
+        self.label_guard = values.label_guard(self, outliers)
+        self.class_weights = options.class_weights(self, class_weights)
+
+    @property
+    def highest(self) -> int:
+        """Largest target there can be."""
+        return 1 if self.dense or self.mode == "binary" else self.num_classes - 1
+
+    def _shape(self) -> tuple[int, int]:
+        """(N, P)."""
+        return self.predictions.shape[0], self.predictions.shape[2]
+
+    def chunk(self, predictions: Array, targets: Array, pixel_weights: Array | None) -> Batch:
+        """The same batch with other pixels."""
+        other = copy.copy(self)
+        for name in LAZY:
+            other.__dict__.pop(name, None)
+        other.predictions, other.given_targets, other.pixel_weights = predictions, targets, pixel_weights
+        return other
+
+    # --- which pixels count, and how much ---------------------------------------------------
+
+    @lazy_property
+    def valid(self) -> Array | None:
+        """Where a pixel or element counts; None if all do."""
+        xp, valid = self.xp, None
+        for label in self.ignored:
+            here = ~values.is_label(self, label)
+            valid = here if valid is None else valid & here
+        if valid is not None and not self.multiclass and not self.dense:
+            valid = xp.expand_dims(valid, axis=1)
+        if self.pixel_weights is not None:
+            # bool weights have no zero to compare with: they say themselves where a pixel counts
+            given = self._per_element(xp.astype(self.pixel_weights, self.dtype) != 0)
+            valid = given if valid is None else valid & given
+        return valid
+
+    @lazy_property
+    def weights(self) -> Array | None:
+        """Weight of each pixel or element, exactly 0 where it does not count; None if all are 1."""
+        if self.pixel_weights is None:
+            return None if self.valid is None else self.xp.astype(self.valid, self.dtype)
+        weights = self._per_element(self.xp.astype(self.pixel_weights, self.dtype))
+        return self.xp.where(self.valid, weights, 0.0)
+
+    @property
+    def given_weights(self) -> Array | None:
+        """`weights` where weights were given, which `valid` does not say all of."""
+        return None if self.pixel_weights is None else self.weights
+
+    def _per_element(self, per_pixel: Array) -> Array:
+        return per_pixel if self.multiclass else self.xp.expand_dims(per_pixel, axis=1)
+
+    def weighted(self, values: Array) -> Array:
+        """Values per pixel or element times their weights."""
+        return values if self.weights is None else values * self.weights
+
+    def class_axis(self, per_pixel: Array) -> Array:
+        """Give an array per pixel a class axis of length 1, so that it broadcasts to (N, C, P)."""
+        return self.xp.expand_dims(per_pixel, axis=1) if self.multiclass else per_pixel
+
+    def column(self, per_class: Array) -> Array:
+        """An array (C,) as (1, C, 1)."""
+        return self.xp.reshape(per_class, (1, -1, 1))
+
+    # --- targets ----------------------------------------------------------------------------
+
+    @lazy_property
+    def counted(self) -> Array | None:
+        """`valid` in the shape of the targets as given."""
+        if self.valid is None or self.multiclass == (not self.dense):
+            return self.valid
+        if self.multiclass:
+            return self.xp.expand_dims(self.valid, axis=1)
+        return self.valid if self.dense else self.xp.squeeze(self.valid, axis=1)
+
+    @lazy_property
+    def labels(self) -> Array | None:
+        """Class of each pixel (N, P), in range everywhere; None where targets are dense."""
+        return None if self.dense else self.backend.class_indices(self.given_targets, self.num_classes)
+
+    @lazy_property
+    def targets(self) -> Array:
+        """Dense targets (N, C, P), in range everywhere."""
+        if self.labels is not None:
+            return self.xp.astype(self.one_hot, self.dtype)
+        if self.integer_targets and 1 not in self.ignored:
+            return self.xp.astype(self.given_targets == 1, self.dtype)
+        return self.xp.astype(values.counted_targets(self, fill=0), self.dtype)
+
+    @lazy_property
+    def one_hot(self) -> Array:
+        """Which class a pixel has, (N, C, P): its label, or the targets above one half."""
+        if self.labels is not None:
+            return self.is_class(self.labels)
+        return self.targets > 0.5
+
+    def is_class(self, labels: Array) -> Array:
+        """Where each class is that of labels (N, P): (N, C, P)."""
+        classes = self.xp.reshape(self.backend.arange(self.num_classes, labels), (1, -1, 1))
+        return self.xp.expand_dims(labels, axis=1) == classes
+
+    @lazy_property
+    def target_sums(self) -> Array:
+        """Weight of each class in the targets of each image, T_c = sum_i u_i y_ic: (N, C)."""
+        if self.multiclass and self.labels is not None:
+            if self.weights is None:
+                ones = self.xp.zeros_like(self.labels, dtype=self.dtype) + 1.0
+                return self.backend.class_sums(ones, self.labels, self.num_classes)
+            return self.backend.class_sums(self.weights, self.labels, self.num_classes)
+        return self.sum_pixels(self.targets)
+
+    @lazy_property
+    def sizes(self) -> Array:
+        """Weight of all that counts in each image, sum_i u_i: (N, C)."""
+        nothing = self.xp.zeros_like(self.target_sums)
+        if self.multiclass and self.labels is not None:  # what counts is of one class each
+            return nothing + self.xp.sum(self.target_sums, axis=1, keepdims=True)
+        if self.weights is None:
+            return nothing + self.predictions.shape[2]
+        return nothing + self.xp.sum(self.class_axis(self.weights), axis=2)
+
+    # --- predictions ------------------------------------------------------------------------
+
+    @lazy_property
+    def float32_scores(self) -> Array:
+        """Predictions in float32 or wider, once: gradients by two casts would add up in half precision."""
+        if self.predictions.dtype == self.dtype:
+            return self.predictions
+        return self.xp.astype(self.predictions, self.dtype)
+
+    @lazy_property
+    def scores(self) -> Array:
+        """Raw scores or probabilities (N, C, P) in float32 or wider, harmless where ignored."""
+        if self.valid is None:
+            return self.float32_scores
+        harmless = 0.0 if self.from_logits else 0.5
+        return self.xp.where(self.class_axis(self.valid), self.float32_scores, harmless)
+
+    # --- sums and results -------------------------------------------------------------------
+
+    def sum_pixels(self, values: Array) -> Array:
+        """Weighted sum over the pixels of each image: (N, C, P) to (N, C)."""
+        if self.weights is not None:
+            values = values * self.class_axis(self.weights)
+        return self.xp.sum(values, axis=2)
+
+    def add_up(self, sums: Array, per_image: bool = False) -> Array:
+        """Sums of all images, and devices, from those of each image; or these, NaN if labels are wrong."""
+        sums = self.nan_if_invalid(sums)
+        if per_image:
+            return sums
+        sums = self.xp.sum(sums, axis=0)
+        return sums if self.all_reduce is None else self.all_reduce(sums)
+
+    def nan_if_invalid(self, values: Array) -> Array:
+        """Values, NaN if a label is out of range that could not be looked at."""
+        return values if self.label_guard is None else values * self.label_guard
+
+    def unflatten(self, values: Array) -> Array:
+        """Values per pixel (N, P) to (N, *S), per element (N, C, P) to (N, C, *S)."""
+        if self.mode == "binary":
+            values = self.xp.squeeze(values, axis=1)
+        return self.xp.reshape(values, (*values.shape[:-1], *self.spatial))
+
+    def constant(self, values: Any) -> Array:
+        """Python numbers as an array of the dtype and on the device that sums have."""
+        return self.backend.constant(values, self.dtype, self.predictions)
+
+    def per_class(
+        self, name: str, value: Any, scalar: bool = False, high: float = math.inf, axes: int = 1
+    ) -> Array:
+        """Turn an option into an array (C,), or into a number where allowed; see `options.per_class`."""
+        return options.per_class(self, name, value, scalar, high, axes)
+
+
+LAZY = tuple(name for name, member in vars(Batch).items() if isinstance(member, lazy_property))

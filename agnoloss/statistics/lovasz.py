@@ -1,0 +1,40 @@
+"""The Lovász extension of a set function: errors in falling order, dotted with its differences."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from ..array import Array
+from ..batch import Batch
+from .probabilities import Probabilities
+from .reductions import Classes
+
+
+def lovasz_extension(
+    batch: Batch, errors: str, differences: Callable[..., Array], chosen: Classes
+) -> tuple[Array, Array]:
+    """sum_i e_i g_i for each class, of errors sorted so that they fall; and each class's weight in targets.
+
+    Parameters
+    ----------
+    batch : Batch
+        The input.
+    errors : str
+        ``"distance"``: |y - p|; ``"hinge"``: max(0, 1 - z (2 y - 1)).
+    differences : callable
+        The g that follow from the order, see `weigh` of `Backend.sorted_sums`.
+    chosen : Classes
+        Which classes are of use, and whether each image is sorted by itself.
+    """
+    scores, link = batch.float32_scores, errors
+    if errors == "distance":
+        link = "softmax" if batch.multiclass else "sigmoid"
+        if not batch.from_logits:
+            scores, link = Probabilities(batch).probs, "probability"
+    given = (
+        scores,
+        batch.one_hot,
+        *(None if x is None else batch.class_axis(x) for x in (batch.valid, batch.given_weights)),
+    )
+    found, _ = batch.backend.sorted_sums(*given, link, differences, chosen.per_image, chosen.matters)
+    return batch.nan_if_invalid(found["sums"]), found["true"]

@@ -1,0 +1,245 @@
+"""Probabilities of a batch and their logarithms, each computed at most once."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+from ..array import Array
+from ..batch import Batch
+from ..batch.checks import PROBABILITY_SLACK
+from ..batch.lazy_property import lazy_property
+
+LOWEST_PROBABILITY = 1e-7
+"""Least argument of a logarithm where probabilities are given: Keras's epsilon, float32's reach."""
+
+
+class Side:
+    """One side of a decision: log p and 1 - p, each computed only if a loss asks for it."""
+
+    def __init__(self, log_p: Callable[[], Array], complement: Callable[[], Array]) -> None:
+        self._log_p, self._complement = log_p, complement
+
+    @property
+    def log_p(self) -> Array:
+        """log p."""
+        return self._log_p()
+
+    @property
+    def complement(self) -> Array:
+        """1 - p."""
+        return self._complement()
+
+
+class Probabilities:
+    """Probabilities of a batch.
+
+    In multiclass mode arrays per pixel are ``(N, P)``; in binary and multilabel mode each element
+    ``(N, C, P)`` is a problem of its own.
+
+    Parameters
+    ----------
+    batch : Batch
+        The input.
+    together : str
+        What will be asked of the rule besides, see `Backend.softmax_sums`: one pass gives it all.
+    """
+
+    def __init__(self, batch: Batch, *together: str) -> None:
+        self.batch, self.backend, self.xp = batch, batch.backend, batch.xp
+        self.of_labels = batch.multiclass and batch.from_logits and not batch.dense
+        self._together = together
+        self._found: dict[str, Array] = {}
+
+    def of_rule(self, name: str) -> Array:
+        """An output of the softmax's rule, of scores whose targets are labels."""
+        if name not in self._found:
+            batch = self.batch
+            wanted = tuple(dict.fromkeys((name, *(() if self._found else self._together))))
+            given = batch.float32_scores, batch.labels, batch.valid, batch.given_weights
+            self._found |= self.backend.softmax_sums(*given, wanted)[0]
+        return self._found[name]
+
+    # --- of every class ---------------------------------------------------------------------
+
+    @lazy_property
+    def probs(self) -> Array:
+        """Probabilities (N, C, P)."""
+        batch, xp = self.batch, self.xp
+        if batch.from_logits:
+            return xp.exp(self.log_probs)
+        given = batch.scores
+        wrong = given < -PROBABILITY_SLACK
+        if not batch.multiclass:
+            wrong = wrong | (given > 1 + PROBABILITY_SLACK)
+        given = xp.where(wrong, math.nan, given)
+        if not batch.multiclass:
+            return given
+        total = xp.sum(given, axis=1, keepdims=True)
+        return given / xp.where(total == 0, math.nan, total)
+
+    @lazy_property
+    def complements(self) -> Array:
+        """1 - p, (N, C, P)."""
+        if self.batch.from_logits and not self.batch.multiclass:
+            return self.xp.exp(self.log_complements)
+        return 1.0 - self.probs
+
+    @lazy_property
+    def log_probs(self) -> Array:
+        """log p, (N, C, P)."""
+        if not self.batch.from_logits:
+            return self._log(self.probs)
+        hook = self.backend.log_softmax if self.batch.multiclass else self.backend.log_sigmoid
+        return hook(self.batch.scores)
+
+    @lazy_property
+    def log_complements(self) -> Array:
+        """log(1 - p), (N, C, P)."""
+        if not self.batch.from_logits:
+            return self._log(self.complements)
+        if not self.batch.multiclass:
+            return self.backend.log_sigmoid(-self.batch.scores)
+        # Of the likeliest class by the sum of the others: 1 - p has lost its digits there.
+        xp, log_p, here = self.xp, self.log_probs, self.decisions
+        others = xp.where(here, -math.inf, log_p)
+        top = self.backend.stop_gradient(xp.max(others, axis=1, keepdims=True))
+        alone = top == -math.inf  # no other class has a probability: 0 is not divided by 0 on the way back
+        total = xp.sum(xp.exp(others - xp.where(alone, 0.0, top)), axis=1, keepdims=True)
+        rest = top + xp.log(xp.where(alone, 1.0, total))
+        return xp.where(here, rest, xp.log1p(-xp.exp(xp.where(here, -1.0, log_p))))
+
+    @lazy_property
+    def argmax(self) -> Array:
+        """Predicted class of each pixel (N, P), multiclass; no gradient flows through it."""
+        return self.backend.class_indices(self.xp.argmax(self.batch.scores, axis=1), self.batch.num_classes)
+
+    @lazy_property
+    def decisions(self) -> Array:
+        """Whether it is the predicted class, or p > 1/2 in binary and multilabel mode, (N, C, P)."""
+        return self.batch.is_class(self.argmax) if self.batch.multiclass else self.probs > 0.5
+
+    def _log(self, probs: Array) -> Array:
+        """Logarithm of at least 1e-7, with gradient 0 where the argument was raised."""
+        raised = probs < LOWEST_PROBABILITY
+        return self.xp.log(self.xp.where(raised, LOWEST_PROBABILITY, probs))
+
+    # --- of what is true --------------------------------------------------------------------
+
+    @lazy_property
+    def target_log_probs(self) -> Array:
+        """log p of each pixel's label (N, P); of each element's side (N, C, P), of integer targets."""
+        if self.of_labels:
+            return self.of_rule("log_p")
+        if not self.batch.multiclass and self.batch.from_logits:
+            return self.backend.log_sigmoid(margins(self.batch))
+        return self._log(self._target_probs)
+
+    @lazy_property
+    def _target_probs(self) -> Array:
+        if self.batch.multiclass:
+            return self.backend.gather(self.probs, self.batch.labels)
+        return self.xp.where(self.batch.one_hot, self.probs, self.complements)
+
+    @lazy_property
+    def target_complements(self) -> Array:
+        """1 - p of what is true, with all its digits where p is nearly 1."""
+        if self.batch.from_logits:
+            return -self.xp.expm1(self.target_log_probs)
+        return 1.0 - self._target_probs
+
+    def over_targets(self, function: Callable[[Side], Array], *factors: Array | None) -> Array:
+        """sum_c y_c f_c w_c f(log p_c, 1 - p_c) for each pixel (N, P), multiclass.
+
+        Where targets are labels the function is evaluated at the pixel's class alone.
+
+        Parameters
+        ----------
+        function : callable
+            f of a `Side`.
+        factors : arrays, (C,) or (N, C, P), or None
+            One number for each class, or each class of each pixel; None for 1.
+        """
+        if self.batch.dense:
+            y = self.batch.targets
+            values = y * function(Side(lambda: shared(self.xp, y, self.log_probs), lambda: self.complements))
+        else:
+            values = function(Side(lambda: self.target_log_probs, lambda: self.target_complements))
+        return self._scaled(values, factors)
+
+    def target_share(self, *factors: Array | None) -> Array | None:
+        """sum_c y_c f_c w_c for each pixel (N, P), multiclass; None if it is 1 for every label."""
+        return self._scaled(self.batch.targets if self.batch.dense else None, factors)
+
+    def _scaled(self, values: Array | None, factors: tuple[Array | None, ...]) -> Array:
+        batch = self.batch
+        for factor in factors:
+            if factor is None:
+                continue
+            if batch.dense:
+                factor = batch.column(factor) if factor.ndim == 1 else factor
+            else:
+                pick = self.backend.lookup if factor.ndim == 1 else self.backend.gather
+                factor = pick(factor, batch.labels)
+            values = factor if values is None else values * factor
+        return self.xp.sum(values, axis=1) if batch.dense else values
+
+    def mixed_log_probs(self, mix: Array | None) -> Array:
+        """sum_c m_c log p_c for each pixel (N, P), multiclass; m is 1 if None."""
+        batch = self.batch
+        if self.of_labels:
+            m = batch.constant([1.0] * batch.num_classes) if mix is None else mix
+            given = batch.float32_scores, batch.labels, batch.valid, batch.given_weights
+            found = self.backend.softmax_sums(*given, ("log_p", "mixed"), m)[0]
+            self._found.setdefault("log_p", found["log_p"])
+            return found["mixed"]
+        log_p = self.log_probs if mix is None else self.log_probs * batch.column(mix)
+        return self.xp.sum(log_p, axis=1)
+
+    def over_sides(
+        self,
+        function: Callable[[Side], Array],
+        positive: Array = 1.0,
+        negative: Array = 1.0,
+        smoothing: float = 0.0,
+    ) -> Array:
+        """a y f(log p, 1 - p) + b (1 - y) f(log(1 - p), p) for each element, binary and multilabel.
+
+        Where targets are integers the function is evaluated at the side that is true alone.
+
+        Parameters
+        ----------
+        function : callable
+            f of a `Side`.
+        positive, negative : number or array, () or (C,)
+            a and b.
+        smoothing : float
+            e, which turns y into y (1 - e) + e / 2.
+        """
+        batch = self.batch
+        positive, negative = (x if isinstance(x, float) else batch.column(x) for x in (positive, negative))
+        if batch.integer_targets and not smoothing:
+            values = function(Side(lambda: self.target_log_probs, lambda: self.target_complements))
+            if isinstance(positive, float) and positive == negative:
+                return values if positive == 1 else values * positive
+            y = batch.targets
+            return (positive * y + negative * (1 - y)) * values
+        y = batch.targets * (1 - smoothing) + smoothing / 2 if smoothing else batch.targets
+        true = function(Side(lambda: shared(self.xp, y, self.log_probs), lambda: self.complements))
+        false = function(Side(lambda: shared(self.xp, 1 - y, self.log_complements), lambda: self.probs))
+        return positive * y * true + negative * (1 - y) * false
+
+
+def margins(batch: Batch) -> Array:
+    """How far scores lie on the side that is true, z (2 y - 1), binary and multilabel."""
+    y = batch.targets if batch.integer_targets else batch.xp.astype(batch.one_hot, batch.dtype)
+    return batch.scores * (2 * y - 1)
+
+
+def shared(xp: Any, y: Array, log_p: Array) -> Array:
+    """log p, but 0 where it is infinite and has no share y in the targets: 0 log 0 is 0.
+
+    Elsewhere it stays, since the derivative by y is log p also at y = 0.
+    """
+    return xp.where((y == 0) & (log_p == -math.inf), 0.0, log_p)

@@ -1,0 +1,159 @@
+"""From losses per pixel or per class to one number: weighted means in which nothing is lost."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+from ..array import Array
+from ..batch import Batch, checks
+from .probabilities import Probabilities
+from .safe_math import divide
+
+Terms = Callable[..., tuple[Array, Array | None]]
+"""``terms(probabilities, *options)``: a loss for each pixel or element, and its share in the mean's divisor,
+None for 1, before pixel weights."""
+
+
+def over_pixels(batch: Batch, terms: Terms, *options: Any, whole: bool = False) -> Array:
+    """Reduce a loss per pixel: sum_i u_i l_i / sum_i u_i share_i, the sum alone, or every pixel.
+
+    Parameters
+    ----------
+    batch : Batch
+        The input.
+    terms : callable
+        The loss and its share for each pixel.
+    options : numbers and arrays
+        What else it takes.
+    whole : bool
+        Whether a pixel's terms depend on all others, so that they need the whole input at once.
+    """
+    if batch.reduction == "none":
+        loss, _ = terms(Probabilities(batch), *options)
+        return batch.unflatten(batch.nan_if_invalid(batch.weighted(loss)))
+    total, share = pixel_sums(batch, terms, *options, whole=whole)
+    return total if batch.reduction == "sum" else divide(batch.xp, total, share)
+
+
+def pixel_sums(
+    batch: Batch,
+    terms: Terms,
+    *options: Any,
+    whole: bool = False,
+    probabilities: Probabilities | None = None,
+) -> tuple[Array, Array]:
+    """Weighted sums over all pixels, of devices too, of a loss and of its share; see `over_pixels`."""
+    if batch.multiclass or whole:
+        sums = _sums(probabilities or Probabilities(batch), terms, options)
+    else:
+
+        def of_chunk(scores: Array, targets: Array, weights: Array, classes: Array, *options: Any) -> Any:
+            part = batch.chunk(scores, targets, weights)
+            part.class_weights = classes
+            return _sums(Probabilities(part), terms, options)
+
+        beside = (batch.given_targets, batch.pixel_weights, batch.class_weights, *options)
+        sums = batch.backend.in_chunks(of_chunk, batch.float32_scores, beside)
+    total, share = (batch.nan_if_invalid(x) for x in sums)
+    return (total, share) if batch.all_reduce is None else (batch.all_reduce(total), batch.all_reduce(share))
+
+
+def _sums(p: Probabilities, terms: Terms, options: tuple[Any, ...]) -> tuple[Array, Array]:
+    loss, share = terms(p, *options)
+    batch, xp = p.batch, p.xp
+    total = xp.sum(batch.weighted(loss))
+    if share is not None:
+        return total, xp.sum(batch.weighted(xp.broadcast_to(share, loss.shape)))
+    if batch.weights is None:
+        return total, xp.zeros_like(total) + math.prod(loss.shape)  # sizes stay symbolic in torch.export
+    return total, xp.sum(xp.broadcast_to(batch.weights, loss.shape))
+
+
+def weigh_elements(batch: Batch, loss: Array) -> tuple[Array, Array | None]:
+    """Weigh a loss (N, C, P) of binary or multilabel mode by class: the loss and its share."""
+    if batch.class_weights is None:
+        return loss, None
+    weights = batch.column(batch.class_weights)
+    return loss * weights, batch.xp.broadcast_to(weights, loss.shape)
+
+
+class Classes:
+    """The classes a loss is about: their choice, weights, and the mean over them.
+
+    Parameters
+    ----------
+    batch : Batch
+        The input.
+    classes : str or sequence of ints
+        As the losses take it.
+    average : str
+        As the region losses take it.
+    per_image : bool
+        As the losses take it.
+    """
+
+    def __init__(self, batch: Batch, classes: Any, per_image: bool, average: str = "macro") -> None:
+        checks.choice("average", average, ("macro", "micro"))
+        checks.flag("per_image", per_image)
+        if per_image and batch.all_reduce is not None:
+            raise ValueError(
+                "`all_reduce` adds sums over devices, but per_image=True keeps one for each image; "
+                "average the losses of the devices instead."
+            )
+        self.batch, self.xp, self.per_image = batch, batch.xp, per_image
+        self.micro = average == "micro"
+        self.classes = checks.class_indices(classes, batch.num_classes)
+
+    def weights(self, true: Array) -> Array:
+        """Weight of each class, 0 if not chosen; `true` is its weight in the targets."""
+        xp = self.xp
+        if self.classes == "present":
+            # not equal to zero rather than above it: NaN counts as present and stays visible
+            weights = xp.where(true != 0, xp.ones_like(true), 0.0)
+        elif self.classes == "all":
+            weights = xp.ones_like(true)
+        else:
+            chosen = [float(c in self.classes) for c in range(self.batch.num_classes)]
+            weights = xp.broadcast_to(self.batch.constant(chosen), true.shape)
+        if self.batch.class_weights is not None:
+            weights = weights * self.batch.class_weights
+        return weights
+
+    def matters(self, index: int, true: float) -> bool:
+        """Whether the class of an index is chosen, given its weight in the targets."""
+        if self.classes == "present":
+            return true != 0
+        return self.classes == "all" or index in self.classes
+
+    def pool(self, sums: Any) -> Any:
+        """Micro average: add up the counts of the chosen classes (a class axis of 1 stays)."""
+        if not self.micro:
+            return sums
+        weights = self.weights(sums.true)
+        return type(sums)(*(self.xp.sum(weights * s, axis=-1, keepdims=True) for s in sums))
+
+    def reduce(self, losses: Array, true: Array) -> Array:
+        """Reduce losses (C,) or (N, C): the weighted mean over classes, then the mean over images."""
+        xp, reduction = self.xp, self.batch.reduction
+        if self.micro:
+            return self.reduce_pooled(losses)
+        weights = self.weights(true)
+        weighted = weights * losses
+        if reduction == "none":
+            return weighted
+        if reduction == "sum":
+            return xp.sum(weighted)
+        return self._over_images(divide(xp, xp.sum(weighted, axis=-1), xp.sum(weights, axis=-1)))
+
+    def reduce_pooled(self, losses: Array) -> Array:
+        """Reduce losses of all classes together, (1,) or (N, 1)."""
+        losses = self.xp.squeeze(losses, axis=-1)
+        if self.batch.reduction == "none":
+            return losses
+        return self.xp.sum(losses) if self.batch.reduction == "sum" else self._over_images(losses)
+
+    def _over_images(self, losses: Array) -> Array:
+        """Mean over images; an image with no class left has loss 0 and counts."""
+        return self.xp.sum(losses) / max(losses.shape[0], 1) if self.per_image else losses
