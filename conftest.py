@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from conformance.blocks import SIZES, in_blocks
-from conformance.libraries import LIBRARIES, MissingLibrary, requested
+from conformance.suite.blocks import SIZES, in_blocks
+from conformance.suite.libraries import LIBRARIES, MissingLibrary, requested
 
 DEFAULT = "numpy,strict"
 OWN_TESTS = Path(__file__).parent / "backends_tests"

@@ -34,8 +34,8 @@ EACH = (
     ),
     *("peer_faults", "peer_formulas"),
 )
-ON_EACH = tuple(f"{folder}/test_{name}.py" for folder in CONFORMANCE for name in EACH)
-AGREEMENT = tuple(f"{folder}/test_agreement.py" for folder in CONFORMANCE)
+ON_EACH = tuple(f"{folder}/tests/test_{name}.py" for folder in CONFORMANCE for name in EACH)
+AGREEMENT = tuple(f"{folder}/tests/test_agreement.py" for folder in CONFORMANCE)
 
 PYTEST_THEN_LOOK = """
 import sys
@@ -54,7 +54,7 @@ import agnoloss
 home = pathlib.Path(agnoloss.__file__).resolve().parent
 assert pathlib.Path(sys.prefix).resolve() in home.parents, f"not the installed package: {home}"
 assert importlib.metadata.version("agnoloss") == agnoloss.__version__
-for name in ("LICENSE", "py.typed", "conformance/__main__.py", "conformance/templates/report.html"):
+for name in ("LICENSE", "py.typed", "conformance/__main__.py", "conformance/suite/templates/report.html"):
     assert (home / name).is_file(), f"the wheel lacks {name}"
 predictions, targets = np.zeros((1, 3, 2, 2)), np.asarray([[[0, 1], [2, 1]]])
 value, gradient = agnoloss.value_and_grad(agnoloss.cross_entropy_loss)(predictions, targets)
@@ -98,7 +98,7 @@ def core(session: nox.Session) -> None:
     paths = ("backends_tests/numpy", "backends_tests/strict", "benchmarks", *CONFORMANCE)
     run_pytest(session, *paths, *(f"--ignore={path}" for path in AGREEMENT), backend="numpy,strict")
     # Once more without helpers of the test runner, every loss in one process.
-    paths = ("backends_tests/strict", *(f"{folder}/test_references.py" for folder in CONFORMANCE))
+    paths = ("backends_tests/strict", *(f"{folder}/tests/test_references.py" for folder in CONFORMANCE))
     session.run("python", "-c", PYTEST_THEN_LOOK, *paths, "--backend=numpy,strict", log=False)
 
 

@@ -12,16 +12,16 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from . import readme as table
-from .agreement import Result
-from .blocks import known
-from .check import check_named
-from .floats import DTYPES, IN_TURN, MissingDtype, numpy_dtype
-from .libraries import COMPARED, LIBRARIES, requested
-from .library import MissingLibrary
-from .registry import matching
-from .report import show
-from .run import Request, processes, run, unfit
+from .laws.check import check_named
+from .suite import readme as table
+from .suite.agreement import Result
+from .suite.blocks import known
+from .suite.floats import DTYPES, IN_TURN, MissingDtype, numpy_dtype
+from .suite.libraries import COMPARED, LIBRARIES, requested
+from .suite.library import MissingLibrary
+from .suite.registry import matching
+from .suite.report import show
+from .suite.run import Request, processes, run, unfit
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode="markdown")
 
@@ -145,7 +145,7 @@ def _place(request: Request) -> None:
 def _report_writer(folder: Path) -> Callable[[Sequence[Result], Request, float, Sequence[str]], Path]:
     """What will write a report into a folder, if that can be done at all."""
     try:
-        from .page import about, write
+        from .suite.page import about, write
 
         folder.mkdir(parents=True, exist_ok=True)
     except ModuleNotFoundError as error:
@@ -198,9 +198,9 @@ def mutate(
 ) -> None:
     """Break the formulas of a checkout in one place at a time, and list what the tests let pass.
 
-    The exit code is 1 where a survivor is not in conformance/survivors.toml, or an entry of it is stale.
+    The exit code is 1 where conformance/mutation/survivors.toml lacks a survivor, or holds a stale one.
     """
-    from . import mutate as mutation
+    from .mutation import mutate as mutation
 
     try:
         found = mutation.chosen(tuple(file or ()), sample)

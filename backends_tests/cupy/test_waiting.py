@@ -5,9 +5,9 @@ import cupyx
 import pytest
 
 import agnoloss
-from conformance.blocks import in_blocks
-from conformance.cases import make_case
-from conformance.registry import ENTRIES
+from conformance.suite.blocks import in_blocks
+from conformance.suite.cases import make_case
+from conformance.suite.registry import ENTRIES
 
 # CuPy cannot detect every wait, and says so.
 pytestmark = pytest.mark.filterwarnings("ignore:cupyx.allow_synchronize will be removed")

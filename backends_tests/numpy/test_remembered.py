@@ -8,7 +8,7 @@ import pytest
 
 import agnoloss
 from agnoloss import remembered
-from conformance.losses import LOSSES, MODES, takes
+from conformance.tests.losses import LOSSES, MODES, takes
 
 CASES = [(name, mode) for name, loss in LOSSES.items() for mode in MODES[loss]]
 cases = pytest.mark.parametrize(("name", "mode"), CASES)

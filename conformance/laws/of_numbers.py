@@ -1,0 +1,204 @@
+"""Laws about numbers: how exact values and gradients are, in which precision, and where."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+import agnoloss
+from agnoloss.compat import array_namespace
+
+from ..suite.agreement import compare, tolerance
+from ..suite.cases import Case
+from ..suite.libraries import LIBRARIES, Library
+from ..suite.oracle import Exact, Truth, cotangent, summed, truth
+from .law import Law, apart, changed, evaluate, value_of
+
+STEP = 1e-5
+"""Of central differences; extrapolated, they are off by its fourth power, which is nothing."""
+
+HUGE = 1e4
+"""Scores so large that every exponential of their differences overflows or vanishes."""
+
+EPS = {"float64": 2.0**-52, "float32": 2.0**-23, "float16": 2.0**-10, "bfloat16": 2.0**-7}
+
+
+def takes_scores(case: Case) -> bool:
+    """Whether predictions may be any number: as its options say, or else as they are themselves."""
+    given = case.options.get("from_logits")
+    return bool(np.any(np.abs(case.predictions - 0.5) > 0.5)) if given is None else given
+
+
+# --- precision --------------------------------------------------------------------------------
+
+
+class Agreement:
+    """Compare with 50-digit arithmetic, kind and device of the results included.
+
+    Attributes
+    ----------
+    without_digits : dict
+        Why the truth of a case is NumPy's float64: what was raised with 50 digits.
+    """
+
+    def __init__(self) -> None:
+        self.without_digits: dict[str, str] = {}
+        self._known: dict[tuple[Any, ...], Truth] = {}
+
+    def __call__(self, case: Case, library: Library) -> str:
+        """As a law's check."""
+        for dtype in ("float64", "float32"):
+            result = compare(case, self.truth(case.rounded(dtype)), library, dtype)
+            # two results, both rounded, where the truth has float64's digits
+            if not result.worst <= (2 if case.name in self.without_digits else 1):
+                return f"in {dtype}, {str(result).partition(f'{case.name}: ')[2]}"
+        return ""
+
+    def truth(self, case: Case) -> Truth:
+        """Truth of a case, computed once."""
+        arrays = case.predictions, case.targets
+        content = (array.tobytes() for array in arrays)
+        key = (case.entry.name, case.name, case.predictions.shape, case.predictions.dtype.name, *content)
+        if key not in self._known:
+            try:
+                self._known[key] = truth(case)
+            except Exception as error:  # reported by whoever reads `without_digits`
+                self.without_digits[case.name] = f"{type(error).__name__}: {error}"
+                wide = evaluate(case.rounded("float64"), LIBRARIES["numpy"])
+                self._known[key] = Truth(_exactly(wide.value), _exactly(wide.gradient), False)
+        return self._known[key]
+
+
+def _exactly(array: np.ndarray) -> Exact:
+    return Exact(array, np.zeros_like(array))
+
+
+def half(case: Case, library: Library) -> str:
+    """Round predictions to each half precision there is; then widen them to float32."""
+    for dtype in ("float16", "bfloat16"):
+        predictions = library.array(case.rounded("float32").predictions)
+        xp = array_namespace(predictions)
+        if dtype in library.refuses or not hasattr(xp, dtype):
+            continue
+        narrow = xp.astype(predictions, getattr(xp, dtype))
+        wide = xp.astype(narrow, xp.float32)
+        case32 = changed(case.rounded("float32"), library.numpy(wide))
+        found, expected = _in_half(case32, narrow, library), evaluate(case32, library)
+        complaint = _half_apart("value", found, expected.value, case)
+        complaint = complaint or _half_apart("gradient", found, expected.gradient, case)
+        if complaint:
+            return f"in {dtype} {complaint}"
+    return ""
+
+
+def _in_half(case: Case, predictions: Any, library: Library) -> list[tuple[np.ndarray, str]]:
+    """Value and gradient, each with the name of its dtype."""
+    targets, options = library.array(case.targets), library.options(case.options)
+    value = case.entry.function(predictions, targets, **options)
+    xp = array_namespace(value)
+    weights = xp.astype(library.array(cotangent(tuple(value.shape))), value.dtype)
+    number = agnoloss.value_and_grad(summed(case.entry.function))
+    gradient = number(predictions, targets, weights, **options)[1]
+    return [(library.numpy(xp.astype(x, xp.float32)), library.dtype(x)) for x in (value, gradient)]
+
+
+def _half_apart(what: str, found: list[tuple[np.ndarray, str]], wide: np.ndarray, case: Case) -> str:
+    numbers, dtype = found[0 if what == "value" else 1]
+    # The value tells what was computed in: this library's losses use float32, others may use half.
+    computed, stored = EPS[found[0][1]], EPS[dtype]
+    scale = max(float(np.max(np.abs(wide), initial=0.0)), case.entry.unit if what == "value" else 0.0)
+    scale = max(scale, 2.0**-14 if dtype == "float16" else 2.0**-126)  # below, the last place stays
+    rounding = 2 * tolerance("float32", max(case.predictions.size, 1)) * computed
+    allowed = scale * (rounding + (0.5 * stored if stored > computed else 0.0))
+    error = float(np.max(np.abs(numbers.astype(np.float64) - wide), initial=0.0))
+    if error <= allowed:
+        return ""
+    return f"the {what} is {error:.3g} from that of the float32 input ({allowed:.3g} allowed)"
+
+
+def extremes(case: Case, library: Library) -> str:
+    """Replace scores by 1e4 with their signs; probabilities have no extremes."""
+    if not takes_scores(case):
+        return ""
+    for dtype in ("float64", "float32", "float16"):
+        if dtype in library.refuses:
+            continue
+        huge = changed(case, np.sign(case.predictions) * HUGE).rounded(dtype)
+        found = evaluate(huge, library)
+        if found.value.dtype == np.float16:
+            continue  # computed in float16, which ends at 65504: this library's losses never are
+        for what, numbers in (("value", found.value), ("gradient", found.gradient)):
+            if not np.all(np.isfinite(numbers)):
+                return f"the {what} is not finite at scores of {HUGE:.0e} in {dtype}"
+    return ""
+
+
+# --- gradients --------------------------------------------------------------------------------
+
+
+def gradient(case: Case, library: Library) -> str:
+    """Central differences in float64 along three random directions, extrapolated to no step."""
+    found = evaluate(case, library)
+    weights = cotangent(found.value.shape)
+    rng = np.random.default_rng(1)
+    for _ in range(3):
+        direction = rng.uniform(-1, 1, case.predictions.shape)
+
+        def slope(step: float, direction: np.ndarray = direction) -> float:
+            sides = [changed(case, case.predictions + sign * step * direction) for sign in (1, -1)]
+            up, down = (float(np.sum(value_of(side, library) * weights)) for side in sides)
+            return (up - down) / (2 * step)
+
+        expected = (4 * slope(STEP) - slope(2 * STEP)) / 3
+        along = float(np.sum(found.gradient * direction))
+        size = max(float(np.sum(np.abs(found.value) * weights)), case.entry.unit)
+        rounding = tolerance("float64", max(case.predictions.size, 1)) * float(np.finfo("float64").eps)
+        # The values' rounding, divided by the step; the extrapolation makes it 3/2 as large.
+        allowed = rounding * (1.5 * size / STEP + float(np.sum(np.abs(found.gradient))))
+        if not abs(along - expected) <= allowed:
+            return (
+                f"along a direction the gradient is {along:.9g} and the central difference "
+                f"{expected:.9g} ({allowed:.2g} allowed between them)"
+            )
+    return ""
+
+
+def kinks(case: Case, library: Library) -> str:
+    """Compare gradients with NumPy's where formulas have kinks: at 0, at the targets, saturated."""
+    points = {}
+    if takes_scores(case):
+        points["predictions of 0"] = np.zeros_like(case.predictions)
+        points["scores of 1e4"] = np.sign(case.predictions) * HUGE
+    if case.targets.shape == case.predictions.shape:
+        points["predictions equal to the targets"] = case.targets.astype(np.float64)
+    for what, predictions in points.items():
+        there = changed(case, predictions)
+        with np.errstate(all="ignore"):  # a pole, such as log 0, is no kink
+            expected = evaluate(there, LIBRARIES["numpy"])
+        if np.all(np.isfinite(expected.gradient)):
+            found = evaluate(there, library)
+            complaint = apart("gradients", found.gradient, expected.gradient, case.predictions.size)
+            if complaint:
+                return f"at {what}, here and with NumPy, {complaint}"
+    return ""
+
+
+LAWS = (
+    Law("agreement", "value and gradient are exact within rounding", Agreement()),
+    Law("gradient", "the gradient is the central difference", gradient),
+    Law(
+        "kinks",
+        "every library gives the same gradient at a kink",
+        kinks,
+        settings=({}, {"from_logits": False, "targets": "soft"}),
+        libraries=("torch", "jax", "cupy", "strict"),
+    ),
+    Law(
+        "half",
+        "half precision is float32 of the same input, rounded",
+        half,
+        settings=({"precision": "full"},),
+    ),
+    Law("extremes", "value and gradient are finite at scores of 1e4", extremes, own_options=True),
+)
