@@ -141,8 +141,6 @@ def conformance(session: nox.Session) -> None:
         session.skip("its 50-digit oracle, mparray, needs Python 3.11")
     install(session, extras="torch,jax")
     session.run("python", "-m", "conformance", *session.posargs)
-    if not session.posargs:  # cases are small: as they are, no library cuts them into blocks
-        session.run("python", "-m", "conformance", "--backend=numpy,torch", "--blocks=on")
 
 
 @nox.session(default=False)

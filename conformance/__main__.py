@@ -15,7 +15,6 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from .laws.check import check_named
 from .suite import readme as table
 from .suite.agreement import Result
-from .suite.blocks import known
 from .suite.floats import DTYPES, IN_TURN, MissingDtype, numpy_dtype
 from .suite.libraries import COMPARED, LIBRARIES, requested
 from .suite.library import MissingLibrary
@@ -59,14 +58,6 @@ def compare(
             show_default=False,
         ),
     ] = "",
-    blocks: Annotated[
-        str,
-        typer.Option(
-            help="on: NumPy, PyTorch and CuPy sum over pixels in blocks of a few; off: in none. "
-            "Default: in blocks where an input is large, which no case is.",
-            show_default=False,
-        ),
-    ] = "",
     case: Annotated[str, typer.Option(help="Only cases with this in their name.")] = "",
     jobs: Annotated[int, typer.Option(min=1, help="Processes to share the work.")] = processes(),
     report: Annotated[
@@ -85,7 +76,7 @@ def compare(
     """
     if context.invoked_subcommand is not None:
         return
-    others = {"dtype": dtype, "blocks": blocks, "case": case, "report": report}
+    others = {"dtype": dtype, "case": case, "report": report}
     try:
         names = backend or ",".join(name for name in COMPARED if LIBRARIES[name].installed)
         libraries = tuple(library.name for library in requested(names))
@@ -102,7 +93,7 @@ def compare(
             raise ValueError(f"Dtypes are a comma list of {', '.join(DTYPES)}; got {', '.join(unknown)}.")
         for word in dtypes:
             numpy_dtype(word)
-        request = Request(loss, libraries, dtypes, case, bool(dtype or case), device, known(blocks))
+        request = Request(loss, libraries, dtypes, case, bool(dtype or case), device)
         _place(request)
         size = request.size()
         if not size:

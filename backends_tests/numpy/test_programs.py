@@ -9,7 +9,7 @@ import agnoloss
 from agnoloss import programs, recorder
 from agnoloss.backends import backend_of
 from agnoloss.programs import Program, Tracer, signature
-from conformance.suite.blocks import in_blocks
+from backends_tests.blocks import in_blocks
 
 NUMPY = backend_of(np.zeros(()), "x")
 

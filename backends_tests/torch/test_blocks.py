@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 import agnoloss
 from agnoloss.backends import torch as backend
-from conformance.suite.blocks import in_blocks
+from backends_tests.blocks import in_blocks
 
 LOSSES = {
     "cross entropy": agnoloss.cross_entropy_loss,

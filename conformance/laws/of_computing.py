@@ -1,4 +1,4 @@
-"""Laws about how a loss is computed: compiled, mapped over inputs, in blocks, without waiting."""
+"""Laws about how a loss is computed: compiled, mapped over inputs, without waiting."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ import numpy as np
 
 import agnoloss
 
-from ..suite.blocks import in_blocks
 from ..suite.cases import Case
 from ..suite.libraries import Library
 from ..suite.oracle import cotangent, summed
@@ -54,14 +53,6 @@ def vmap(case: Case, library: Library) -> str:
     return ""
 
 
-def blocks(case: Case, library: Library) -> str:
-    """Compute in blocks of a few pixels, and in none."""
-    with in_blocks("on"):
-        on = evaluate(case, library)
-    with in_blocks("off"):
-        return unlike(on, evaluate(case, library), case)
-
-
 def no_wait(case: Case, library: Library) -> str:
     """Make every Python number of an array an error, as it makes a program wait for an accelerator."""
 
@@ -83,12 +74,4 @@ LAWS = (
     Law("jit", "compiled is eager", jit, libraries=COMPILERS),
     Law("vmap", "mapped over inputs is one by one", vmap, libraries=COMPILERS),
     Law("no wait", "no Python number is made of an array", no_wait, libraries=("strict",)),
-)
-
-BLOCKS = Law(
-    "blocks",
-    "blocks of pixels give what no blocks give",
-    blocks,
-    settings=({}, {"ignore_index": 255}, {"pixel_weights": "positive"}),
-    libraries=("numpy", "torch", "cupy"),
 )

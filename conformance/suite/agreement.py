@@ -60,8 +60,6 @@ class Result:
         nevertheless if only the gradient could not be had.
     device : str
         Where the library was asked to compute, or empty.
-    blocks : str
-        Whether the loss was made to compute in blocks, see `blocks.SIZES`, or empty.
     expected : str
         Why it is no surprise that it disagrees, see `expected`, or empty.
     """
@@ -76,7 +74,6 @@ class Result:
     allowed_gradient: float = 1.0
     fault: str = ""
     device: str = ""
-    blocks: str = ""
     expected: str = ""
 
     @property
@@ -101,7 +98,6 @@ class Result:
         """Command that repeats this one comparison."""
         words = ["python", "-m", PROGRAM, "--loss", self.loss, "--backend", self.library]
         words += ["--device", self.device] if self.device else []
-        words += ["--blocks", self.blocks] if self.blocks else []
         return shlex.join([*words, "--dtype", self.dtype, "--case", self.case])
 
     def __str__(self) -> str:
@@ -113,7 +109,7 @@ class Result:
         return f"{self.loss} on {self.library}, {self.dtype}; {self.case}: {error}"
 
 
-def compare(case: Case, exact: Truth, library: Library, dtype: str, blocks: str = "") -> Result:
+def compare(case: Case, exact: Truth, library: Library, dtype: str) -> Result:
     """Run a case on a library in a dtype and measure how far value and gradient are off.
 
     Parameters
@@ -126,14 +122,12 @@ def compare(case: Case, exact: Truth, library: Library, dtype: str, blocks: str 
         An active library.
     dtype : str
         Of the predictions; float16 and bfloat16 are computed in float32.
-    blocks : str
-        What `blocks.in_blocks` was told.
     """
     names = (case.entry.name, case.name, library.name, dtype)
     case = case.rounded(dtype)
     computed = "float32" if dtype in HALVES else dtype
     terms = max(case.predictions.size, 1)
-    measured: dict[str, Any] = {"device": library.chosen, "blocks": blocks}
+    measured: dict[str, Any] = {"device": library.chosen}
     try:
         predictions, targets = library.array(case.predictions), library.array(case.targets)
         options = library.options(case.options)
@@ -157,11 +151,9 @@ def compare(case: Case, exact: Truth, library: Library, dtype: str, blocks: str 
         return Result(*names, fault=f"raised {type(error).__name__}: {error}", **measured)
     if value.shape == ():  # with an array of values, the number is only a sum of them
         measured["value"] = max(measured["value"], _ulp(exact.value, number, computed, case.entry.unit))
-    # Blocks round 1 - p to an eps: gradients below it, of scores that are all certain, may become 0.
-    certain = float(limits(computed).eps) if blocks == "on" else 0.0
     return Result(
         *names,
-        gradient=_ulp(exact.gradient, gradient, dtype, certain),
+        gradient=_ulp(exact.gradient, gradient, dtype, 0.0),
         allowed_gradient=tolerance(computed, terms, stored=dtype) * case.entry.amplifies,
         **measured,
     )

@@ -87,7 +87,6 @@ def about(request: Request, results: Iterable[Result], seconds: float, unfit: It
     command += ["--loss", request.losses]
     command += ["--case", request.case] if request.case else []
     command += ["--device", request.device] if request.device else []
-    command += ["--blocks", request.blocks] if request.blocks else []
     made = datetime.now(timezone.utc)
     words = shlex.join(command)
     return About(columns, request.dtypes, words, made, seconds, system, request.every_dtype, tuple(unfit))

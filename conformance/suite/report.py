@@ -66,7 +66,6 @@ def table(results: Sequence[Result], request: Request) -> Table:
         box=box.SIMPLE_HEAD,
         collapse_padding=True,
         caption=f"{len(results)} comparisons with 50-digit arithmetic; {', '.join(request.dtypes)}"
-        + (f"; blocks {request.blocks}" if request.blocks else "")
         + ("; xfail: expected to fail" if any(result.expected for result in results) else ""),
     )
     grid.add_column("loss", no_wrap=True)

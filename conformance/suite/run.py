@@ -13,7 +13,6 @@ from functools import partial
 from zlib import crc32
 
 from .agreement import Result, compare
-from .blocks import in_blocks
 from .cases import Case, cases_of
 from .expected import judged, needless
 from .floats import IN_TURN
@@ -41,8 +40,6 @@ class Request:
         Whether each case is compared in every dtype; otherwise each in one of them, in turn.
     device : str
         Where the libraries compute that have devices to choose from; empty for the usual ones.
-    blocks : str
-        Whether losses compute in blocks of pixels, see `blocks.SIZES`; empty where their size says.
     """
 
     losses: str
@@ -51,7 +48,6 @@ class Request:
     case: str = ""
     every_dtype: bool = False
     device: str = ""
-    blocks: str = ""
 
     @property
     def whole(self) -> bool:
@@ -113,7 +109,7 @@ def examine(case: Case, request: Request, truths: Truths) -> Iterator[Result]:
             yield Result(name, case.name, "mparray", dtype, fault=fault)
         for library in map(LIBRARIES.__getitem__, request.libraries):
             if dtype not in library.refuses and name not in library.refuses:
-                yield judged(compare(case, exact, library, dtype, request.blocks), library.expected)
+                yield judged(compare(case, exact, library, dtype), library.expected)
 
 
 def run(request: Request, jobs: int, advance: Advance) -> list[Result]:
@@ -168,7 +164,6 @@ def examine_part(request: Request, entry: Entry, mode: str, advance: Advance) ->
     with ExitStack() as stack:
         for name in request.libraries:
             stack.enter_context(LIBRARIES[name].active())
-        stack.enter_context(in_blocks(request.blocks))
         for case in request.cases(entry, mode):
             results += examine(case, request, truths)
             advance(1)

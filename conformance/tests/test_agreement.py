@@ -8,9 +8,8 @@ from ..suite.run import Request, examine_part
 
 
 @pytest.mark.parametrize("entry", ENTRIES, ids=lambda entry: entry.name)
-def test_values_and_gradients_are_exact_up_to_rounding(backend, entry, pytestconfig):
-    blocks = pytestconfig.getoption("--blocks") or ""
-    request = Request(entry.name, (backend.name,), IN_TURN, blocks=blocks)
+def test_values_and_gradients_are_exact_up_to_rounding(backend, entry):
+    request = Request(entry.name, (backend.name,), IN_TURN)
     results = [r for mode in entry.modes for r in examine_part(request, entry, mode, lambda count: None)]
     assert results
     wrong = [f"{result}\n    {result.repeat}" for result in results if result.wrong]

@@ -81,7 +81,7 @@ def test_argnums(backend):
     assert [tuple(x.shape) for x in several] == [(), Z.shape, WEIGHTS.shape]
     for gradient, position in zip(several, (3, 0, 1), strict=True):
         near(backend.numpy(gradient), by_differences(position))
-    # weights with a gradient are not summed over in blocks, those without one are: another order
+    # weights with a gradient may be summed over in another order
     np.testing.assert_allclose(backend.numpy(value), backend.numpy(loss(*arrays)), rtol=1e-15)
 
 

@@ -62,9 +62,7 @@ def softmax(z):
 
 @pytest.mark.parametrize("loss", [*REGION, dice_cross_entropy_loss])
 @pytest.mark.parametrize("mode", ["multiclass", "binary"])
-def test_half_precision_on_a_large_image(backend, loss, mode, pytestconfig):
-    if pytestconfig.getoption("--blocks") == "on":
-        pytest.skip("a hundred thousand blocks of a few scores take minutes")
+def test_half_precision_on_a_large_image(backend, loss, mode):
     if "float16" in backend.refuses:
         pytest.skip(f"{backend.name}: {backend.refuses['float16']}")
     shape = (1, 512, 512) if mode == "binary" else (1, 2, 512, 512)

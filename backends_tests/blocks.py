@@ -9,8 +9,7 @@ from unittest import mock
 import numpy as np
 
 import agnoloss
-
-from .libraries import LIBRARIES
+from conformance.suite.libraries import LIBRARIES
 
 SIZES = {"on": (0, 4, 3), "off": (2**62, 2**62, 2**62)}
 """Scores of an input that is cut, at least, and of a block: a pixel of several classes, four of one; pixels
