@@ -9,12 +9,10 @@ from zlib import crc32
 
 import numpy as np
 
-import agnoloss
-
 from ..suite.agreement import tolerance
 from ..suite.cases import Case, make_case
+from ..suite.differentiation import gradients
 from ..suite.libraries import Library
-from ..suite.oracle import cotangent, summed
 from ..suite.registry import MODES, Entry
 
 Check = Callable[[Case, Library], str]
@@ -94,14 +92,14 @@ class Law:
 
 @dataclass(frozen=True)
 class Outcome:
-    """Value of a loss, and the gradient of `oracle.summed` of it, as NumPy arrays."""
+    """Value of a loss, and the gradient of `differentiation.one_number` of it, as NumPy arrays."""
 
     value: np.ndarray
     gradient: np.ndarray
 
 
-def evaluate(case: Case, library: Library, wrap: Callable[[Any], Any] = lambda function: function) -> Outcome:
-    """Compute a case.
+def evaluate(case: Case, library: Library, wrap: Callable[[Any], Any] | None = None) -> Outcome:
+    """Compute a case: the value, and the gradient by the calls that users make, which must be one.
 
     Parameters
     ----------
@@ -109,16 +107,33 @@ def evaluate(case: Case, library: Library, wrap: Callable[[Any], Any] = lambda f
         The case.
     library : Library
         An active library.
-    wrap : callable
-        Makes another function, compiled say, of the function of predictions and targets.
+    wrap : callable, optional
+        Makes another function, compiled say, of the loss with its options.
+
+    Raises
+    ------
+    AssertionError
+        If two calls give different values or gradients.
     """
-    options = library.options(case.options)
-    function = wrap(lambda predictions, targets: case.entry.function(predictions, targets, **options))
+    loss, options = case.entry.function, library.options(case.options)
+    if wrap is not None:
+        given, loss, options = options, wrap(lambda p, t: case.entry.function(p, t, **given)), {}
     predictions, targets = library.array(case.predictions), library.array(case.targets)
-    value = function(predictions, targets)
-    weights = library.array(cotangent(tuple(value.shape)).astype(library.dtype(value)))
-    _, gradient = agnoloss.value_and_grad(summed(function))(predictions, targets, weights)
-    return Outcome(library.numpy(value), library.numpy(gradient))
+    value = loss(predictions, targets, **options)
+    plain, first = library.numpy(value), None
+    for call, number, gradient in gradients(loss, library, predictions, targets, options, value):
+        found = Outcome(library.numpy(value if plain.shape else number), library.numpy(gradient))
+        first = first or Outcome(plain, found.gradient)
+        complaint = "" if _same(found, first) else unlike(found, first, case)
+        if complaint:
+            raise AssertionError(f"by {call} and the loss itself or another call, {complaint}")
+    return first
+
+
+def _same(one: Outcome, other: Outcome) -> bool:
+    """Whether nothing differs, NaN and infinities included."""
+    pairs = (one.value, other.value), (one.gradient, other.gradient)
+    return all(np.array_equal(a, b, equal_nan=True) for a, b in pairs)
 
 
 def value_of(case: Case, library: Library) -> np.ndarray:

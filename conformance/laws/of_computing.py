@@ -12,8 +12,8 @@ import numpy as np
 import agnoloss
 
 from ..suite.cases import Case
+from ..suite.differentiation import cotangent, one_number
 from ..suite.libraries import Library
-from ..suite.oracle import cotangent, summed
 from .law import Law, Outcome, changed, evaluate, unlike
 
 
@@ -40,8 +40,7 @@ def vmap(case: Case, library: Library) -> str:
 
     def both(predictions: Any, targets: Any) -> Any:
         value = case.entry.function(predictions, targets, **options)
-        number = agnoloss.value_and_grad(summed(case.entry.function))
-        return value, number(predictions, targets, weights, **options)[1]
+        return value, agnoloss.grad(one_number(case.entry.function, weights))(predictions, targets, **options)
 
     over = library.xp.vmap if library.name == "jax" else library.xp.func.vmap
     arrays = (library.array(np.stack(parts)) for parts in zip(*inputs, strict=True))

@@ -6,13 +6,13 @@ from typing import Any
 
 import numpy as np
 
-import agnoloss
 from agnoloss.compat import array_namespace
 
 from ..suite.agreement import compare, tolerance
 from ..suite.cases import Case
+from ..suite.differentiation import cotangent, gradients
 from ..suite.libraries import LIBRARIES, Library
-from ..suite.oracle import Exact, Truth, cotangent, summed, truth
+from ..suite.oracle import Exact, Truth, truth
 from .law import Law, apart, changed, evaluate, value_of
 
 STEP = 1e-5
@@ -84,29 +84,33 @@ def half(case: Case, library: Library) -> str:
         narrow = xp.astype(predictions, getattr(xp, dtype))
         wide = xp.astype(narrow, xp.float32)
         case32 = changed(case.rounded("float32"), library.numpy(wide))
-        found, expected = _in_half(case32, narrow, library), evaluate(case32, library)
-        complaint = _half_apart("value", found, expected.value, case)
-        complaint = complaint or _half_apart("gradient", found, expected.gradient, case)
+        value, *found = _in_half(case32, narrow, library)
+        expected = evaluate(case32, library)
+        # The value tells what was computed in: this library's losses use float32, others may use half.
+        computed = EPS[value[1]]
+        complaint = _half_apart("value", value, computed, expected.value, case)
+        for gradient in found:
+            complaint = complaint or _half_apart("gradient", gradient, computed, expected.gradient, case)
         if complaint:
             return f"in {dtype} {complaint}"
     return ""
 
 
 def _in_half(case: Case, predictions: Any, library: Library) -> list[tuple[np.ndarray, str]]:
-    """Value and gradient, each with the name of its dtype."""
+    """Value, and gradient by every call there is for it, each with the name of its dtype."""
     targets, options = library.array(case.targets), library.options(case.options)
     value = case.entry.function(predictions, targets, **options)
+    calls = gradients(case.entry.function, library, predictions, targets, options, value)
     xp = array_namespace(value)
-    weights = xp.astype(library.array(cotangent(tuple(value.shape))), value.dtype)
-    number = agnoloss.value_and_grad(summed(case.entry.function))
-    gradient = number(predictions, targets, weights, **options)[1]
-    return [(library.numpy(xp.astype(x, xp.float32)), library.dtype(x)) for x in (value, gradient)]
+    found = [value, *(gradient for _, _, gradient in calls)]
+    return [(library.numpy(xp.astype(x, xp.float32)), library.dtype(x)) for x in found]
 
 
-def _half_apart(what: str, found: list[tuple[np.ndarray, str]], wide: np.ndarray, case: Case) -> str:
-    numbers, dtype = found[0 if what == "value" else 1]
-    # The value tells what was computed in: this library's losses use float32, others may use half.
-    computed, stored = EPS[found[0][1]], EPS[dtype]
+def _half_apart(
+    what: str, found: tuple[np.ndarray, str], computed: float, wide: np.ndarray, case: Case
+) -> str:
+    numbers, dtype = found
+    stored = EPS[dtype]
     scale = max(float(np.max(np.abs(wide), initial=0.0)), case.entry.unit if what == "value" else 0.0)
     scale = max(scale, 2.0**-14 if dtype == "float16" else 2.0**-126)  # below, the last place stays
     rounding = 2 * tolerance("float32", max(case.predictions.size, 1)) * computed

@@ -9,13 +9,12 @@ from typing import Any
 
 import numpy as np
 
-import agnoloss
-
 from . import PROGRAM
 from .cases import Case
+from .differentiation import gradients
 from .floats import HALVES, limits
 from .library import Library
-from .oracle import Exact, Truth, cotangent, summed
+from .oracle import Exact, Truth
 
 
 def tolerance(dtype: str, terms: int, stored: str = "") -> float:
@@ -58,6 +57,8 @@ class Result:
     fault : str
         What was wrong before errors could be measured, or empty. The value's error is there
         nevertheless if only the gradient could not be had.
+    call : str
+        Which call gave the gradient, of several the worst, see `differentiation`.
     device : str
         Where the library was asked to compute, or empty.
     expected : str
@@ -73,6 +74,7 @@ class Result:
     allowed: float = 1.0
     allowed_gradient: float = 1.0
     fault: str = ""
+    call: str = ""
     device: str = ""
     expected: str = ""
 
@@ -106,6 +108,7 @@ class Result:
         else:
             error = f"value off by {self.value:.2g} ulp ({self.allowed:.2g} allowed), gradient by "
             error += f"{self.gradient:.2g} ({self.allowed_gradient:.2g})"
+            error += f" by {self.call}" if self.call else ""
         return f"{self.loss} on {self.library}, {self.dtype}; {self.case}: {error}"
 
 
@@ -135,26 +138,29 @@ def compare(case: Case, exact: Truth, library: Library, dtype: str) -> Result:
         fault = _fault(library, "the value", value, predictions, computed, exact.value.high.shape)
         if fault:
             return Result(*names, fault=fault, **measured)
-        weights = library.array(cotangent(tuple(value.shape)).astype(computed))
-        value = library.numpy(value)
-        measured["value"] = _ulp(exact.value, value, computed, case.entry.unit)
+        measured["value"] = _ulp(exact.value, library.numpy(value), computed, case.entry.unit)
         measured["allowed"] = tolerance(computed, terms)
-        differentiate = agnoloss.value_and_grad(summed(case.entry.function))
-        number, gradient = differentiate(predictions, targets, weights, **options)
-        fault = _fault(library, "the differentiated value", number, predictions, computed, ()) or _fault(
-            library, "the gradient", gradient, predictions, dtype, case.predictions.shape
-        )
-        if fault:
-            return Result(*names, fault=fault, **measured)
-        number, gradient = library.numpy(number), library.numpy(gradient)
+        errors = {}
+        for call, number, gradient in gradients(
+            case.entry.function, library, predictions, targets, options, value
+        ):
+            fault = _fault(library, f"the value of {call}", number, predictions, computed, ()) or _fault(
+                library, f"the gradient of {call}", gradient, predictions, dtype, case.predictions.shape
+            )
+            if fault:
+                return Result(*names, fault=fault, **measured)
+            if tuple(value.shape) == ():  # with an array of values, the number is only a sum of them
+                error = _ulp(exact.value, library.numpy(number), computed, case.entry.unit)
+                measured["value"] = max(measured["value"], error)
+            errors[call] = _ulp(exact.gradient, library.numpy(gradient), dtype, 0.0)
     except Exception as error:
         return Result(*names, fault=f"raised {type(error).__name__}: {error}", **measured)
-    if value.shape == ():  # with an array of values, the number is only a sum of them
-        measured["value"] = max(measured["value"], _ulp(exact.value, number, computed, case.entry.unit))
+    call = max(errors, key=errors.__getitem__)
     return Result(
         *names,
-        gradient=_ulp(exact.gradient, gradient, dtype, 0.0),
+        gradient=errors[call],
         allowed_gradient=tolerance(computed, terms, stored=dtype) * case.entry.amplifies,
+        call=call,
         **measured,
     )
 

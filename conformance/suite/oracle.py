@@ -17,6 +17,7 @@ import numpy as np
 import agnoloss
 
 from .cases import Case
+from .differentiation import cotangent, one_number
 from .libraries import LIBRARIES
 
 STEP = -20
@@ -59,31 +60,11 @@ class Exact:
 
 @dataclass(frozen=True)
 class Truth:
-    """What a case should give: its value, and the gradient of `summed` of that value."""
+    """What a case should give: its value, and the gradient of `one_number` of it."""
 
     value: Exact
     gradient: Exact
     tape_confirmed: bool
-
-
-def cotangent(shape: tuple[int, ...]) -> np.ndarray:
-    """Weights with which values of a shape are summed up: quarters from 1/4 to 2, exact everywhere."""
-    count = int(np.prod(shape, dtype=int))
-    eighths = np.random.default_rng(count).permutation(count) % 8 + 1
-    return (eighths / 4 if shape else np.ones(1)).reshape(shape)
-
-
-def summed(function: Any) -> Any:
-    """One number to differentiate: ``f(predictions, targets, weights, **options)``."""
-
-    def number(predictions: Any, targets: Any, weights: Any, **options: Any) -> Any:
-        value = function(predictions, targets, **options)
-        if tuple(value.shape) == ():
-            return value
-        xp = agnoloss.compat.array_namespace(value)
-        return xp.sum(value * weights)
-
-    return number
 
 
 def truth(case: Case) -> Truth:
@@ -105,8 +86,7 @@ def truth(case: Case) -> Truth:
         value, slope = both_sides(direction)
         weights = library.array(cotangent(tuple(value.shape)))
         try:
-            number = agnoloss.value_and_grad(summed(function))
-            gradient = number(predictions, targets, weights, **options)[1]
+            gradient = agnoloss.grad(one_number(function, weights))(predictions, targets, **options)
             along = mp.sum(gradient * library.array(direction))
             ten = mp.mp.mpf(10)
             allowed = ten**CONFIRMED * mp.max(mp.abs(gradient)) + ten**ROUNDING

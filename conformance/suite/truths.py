@@ -22,6 +22,9 @@ from .cases import Case
 from .libraries import CACHE
 from .oracle import Exact, Truth, truth
 
+SOURCES = ("cases", "differentiation", "floats", "inputs", "libraries", "library", "oracle", "registry")
+"""Modules of the suite that a truth depends on."""
+
 
 class Truths:
     """Truths of the cases of one loss.
@@ -93,7 +96,4 @@ def _digest() -> str:
 def _sources() -> Iterable[Path]:
     package = Path(agnoloss.__file__).resolve().parent
     yield from sorted(path for path in package.rglob("*.py") if "demo" not in path.parts)
-    yield from (
-        Path(__file__).with_name(f"{name}.py")
-        for name in ("cases", "floats", "inputs", "libraries", "library", "oracle", "registry")
-    )
+    yield from (Path(__file__).with_name(f"{name}.py") for name in SOURCES)
