@@ -31,7 +31,7 @@ def right(p, t):
 
 
 def ascends_in_float16(p, t):
-    return reversed_gradient(p, right(p, t)) if "float16" in str(p.dtype) else right(p, t)
+    return reversed_gradient(right(p, t)) if "float16" in str(p.dtype) else right(p, t)
 
 
 def looks_at_its_value(p, t):
@@ -65,7 +65,7 @@ def wrong_on_strict(p, t):
 
 
 def ascends(p, t):
-    return reversed_gradient(p, right(p, t))
+    return reversed_gradient(right(p, t))
 
 
 def overflows(p, t):

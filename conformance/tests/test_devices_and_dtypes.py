@@ -102,7 +102,14 @@ def test_what_nobody_asked_for_is_not_said_to_be_left_out():
 
 def test_a_loss_of_somebody_elses_is_checked_where_asked(placed):
     device = "cuda:0" if placed.name == "cupy" else "cpu"
-    words = ["--loss", "conformance.tests.test_check_loss:right", "--backend", placed.name, "--device", device]
+    words = [
+        "--loss",
+        "conformance.tests.test_check_loss:right",
+        "--backend",
+        placed.name,
+        "--device",
+        device,
+    ]
     outcome = CliRunner().invoke(command_line.app, words, env={"COLUMNS": "200"})
     assert outcome.exit_code == 0, outcome.output
     assert placed.chosen == device

@@ -97,19 +97,19 @@ def breaks(law, loss):
 
 
 def library_of(array):
-    """First word of the module of the array that may be under differentiation or traced."""
-    while hasattr(array, "_agnoloss_tape"):
-        array = array.value
-    return type(array).__module__.partition(".")[0]
+    """First word of the module of an array, or of the dtype of one under differentiation."""
+    own = type(array).__module__.partition(".")[0]
+    return own if own != "agnoloss" else type(array.dtype).__module__.partition(".")[0]
 
 
 def is_half(array):
     return "float16" in str(array.dtype)
 
 
-def reversed_gradient(predictions, value):
-    """The right value with the gradient of its negative."""
-    return 2 * agnoloss.backends.backend_of(predictions, "predictions").stop_gradient(value) - value
+def reversed_gradient(value):
+    """The right value with the gradient of its negative: a large number swallows it, not its slope."""
+    large = 2.0**100 if "float32" in str(value.dtype) else 2.0**400
+    return value + ((large - 2 * value) - large)
 
 
 @breaks("ignoring", dice_loss)
@@ -206,7 +206,7 @@ def off_where_numbers_are_rounded(p, t, **options):
 
 @breaks("gradient", dice_loss)
 def ascends(p, t, **options):
-    return reversed_gradient(p, dice_loss(p, t, **options))
+    return reversed_gradient(dice_loss(p, t, **options))
 
 
 @breaks("kinks", dice_loss)
@@ -227,7 +227,7 @@ def looks_at_its_value(p, t, **options):
 @breaks("half", dice_loss)
 def ascends_in_half_precision(p, t, **options):
     value = dice_loss(p, t, **options)
-    return reversed_gradient(p, value) if is_half(p) else value
+    return reversed_gradient(value) if is_half(p) else value
 
 
 @breaks("extremes", dice_loss)

@@ -1,13 +1,12 @@
 """Distance maps and U-Net weights: every library against loops, and every way to compute them."""
 
+import sys
 from contextlib import contextmanager
 
 import numpy as np
 import pytest
 
 from agnoloss import maps
-from agnoloss.backends import backend_of, neighbours
-from agnoloss.backends.base import Backend
 from conformance.references import maps as references
 
 SPACES = {1: (11,), 2: (5, 6), 3: (3, 4, 3)}
@@ -95,52 +94,31 @@ def test_every_integer_dtype_means_the_same(backend, dtype):
     check(backend, weights, array, references.unet_weight_map(labels.astype(int)))
 
 
-@pytest.mark.parametrize("seed", range(3))
-def test_every_way_agrees(backend, axes, seed):
-    """The library's own transform and the standard's, in one piece, in chunks of rows and of cells."""
-    rng = np.random.default_rng(seed)
-    masks = np.stack([rng.random(SPACES[axes]) < share for share in (0.0, 0.05, 0.5, 0.95, 1.0)])
-    array = backend.array(masks)
-    own = backend_of(array, "array")
-    steps = tuple(rng.uniform(0.25, 4, axes).tolist())
-    dtype = own.constant([0.0], None, array).dtype
+@pytest.mark.parametrize("space", [(2500,), (64, 300)], ids=["a long row", "many rows"])
+@pytest.mark.parametrize("scipy", [True, False], ids=["scipy", "no scipy"])
+def test_large_maps_are_computed_in_pieces(backend, space, scipy, monkeypatch):
+    """More pairs of cells, in a row or in all, than any library looks at together."""
+    if not scipy:
+        if backend.name != "numpy":
+            pytest.skip("NumPy alone asks for SciPy")
+        monkeypatch.setitem(sys.modules, "scipy.ndimage", None)
+    rng, steps = np.random.default_rng(0), (0.75, 2.5)[: len(space)]
+    places = rng.choice(np.prod(space), size=3, replace=False)
+    labels = np.zeros(space, int)
+    labels.flat[places] = 1, 5, 2
+    grid, cells = np.indices(space), np.unravel_index(places, space)
+    away = [
+        np.sqrt(sum((step * (axis - at)) ** 2 for step, axis, at in zip(steps, grid, cell, strict=True)))
+        for cell in zip(*cells, strict=True)
+    ]
+    near, far, _ = np.sort(away, axis=0)
+    array = backend.array(labels[None])
     with doubles(backend):
-        results = [own.distance_transform(array, steps, dtype)]
-        for limit in (7, 2**20):
-            standard = InChunks(own, limit)
-            results.append(standard.distance_transform(array, steps, dtype))
-    first, *others = map(backend.numpy, results)
-    assert np.isinf(first[0]).all()
-    assert not first[-1].any()
-    for other in others:
-        np.testing.assert_allclose(other, first, rtol=1e-6 if first.dtype == "float32" else SHARPEST)
-
-
-def test_every_way_to_the_second_nearest_agrees(backend, axes):
-    array = backend.array(label_maps(axes, classes=6))
-    own = backend_of(array, "array")
-    steps = (0.75, 2.5, 1.0)[:axes]
-    dtype = own.constant([0.0], None, array).dtype
-    results = [own.nearest_two_distances(array, steps, dtype)]
-    results += [InChunks(own, n).nearest_two_distances(array, steps, dtype) for n in (7, 2**20)]
-    if backend.name in ("numpy", "cupy", "torch", "jax"):  # the others refuse shapes that depend on values
-        results.append(neighbours.nearest_two_by_bits(own, array, steps, dtype))
-    (first, second), *others = [tuple(map(backend.numpy, pair)) for pair in results]
-    tolerance = 1e-6 if first.dtype == "float32" else SHARPEST
-    for other_first, other_second in others:
-        np.testing.assert_allclose(other_first, first, rtol=tolerance)
-        np.testing.assert_allclose(other_second, second, rtol=tolerance)
-
-
-class InChunks(Backend):
-    """The standard's hooks alone, on arrays of some backend, with a limit to what is stored at once."""
-
-    def __init__(self, own, limit):
-        super().__init__(own.xp, own.library)
-        self.constant, self.arange, self.limit = own.constant, own.arange, limit
-
-    def over_rows(self, function, rows):
-        return neighbours.over_rows(self, function, rows, self.limit)
+        signed = maps.signed_distance_map(array, 2, steps)
+        weights = maps.unet_weight_map(array, sigma=500.0, spacing=steps)
+    np.testing.assert_allclose(backend.numpy(signed)[0, 1], away[0], rtol=SHARPEST)
+    expected = np.where(labels == 0, 10 * np.exp(-(((near + far) / 500) ** 2) / 2), 0.0) + 1
+    np.testing.assert_allclose(backend.numpy(weights)[0], expected, rtol=SHARPEST)
 
 
 def test_compiled_maps_are_the_same(backend):
@@ -175,21 +153,6 @@ def test_mapped_maps_are_the_same(backend, axes):
         weights = vmap(lambda image: maps.unet_weight_map(image[None])[0])(array)
     check(backend, signed, array, references.signed_distance_map(labels, CLASSES))
     check(backend, weights, array, references.unet_weight_map(labels))
-
-
-def test_long_rows_are_cut(backend):
-    """More pairs of cells in one row than any library looks at together: JAX's second loop."""
-    if backend.name in ("mparray", "strict", "cupy"):
-        pytest.skip(f"{backend.name} has no limit of its own for one row")
-    labels = np.zeros((1, 2500), dtype=int)
-    labels[0, [77, 1900]] = 1, 5
-    places = np.arange(2500)
-    near, far = np.sort([abs(places - 77), abs(places - 1900)], axis=0)
-    array = backend.array(labels)
-    own = backend_of(array, "array")
-    first, second = own.nearest_two_distances(array, (1.0,), own.xp.float32)
-    np.testing.assert_allclose(backend.numpy(first)[0], near, rtol=1e-6)
-    np.testing.assert_allclose(backend.numpy(second)[0], far, rtol=1e-6)
 
 
 def test_labels_of_no_class_are_outside_all(backend):
@@ -236,7 +199,7 @@ def test_errors_of_weights(backend, options, error, message):
 def test_numpy_does_without_scipy(backend, monkeypatch):
     if backend.name != "numpy":
         pytest.skip("NumPy alone asks for SciPy")
-    monkeypatch.setitem(__import__("sys").modules, "scipy.ndimage", None)
+    monkeypatch.setitem(sys.modules, "scipy.ndimage", None)
     labels = label_maps(2)
     check(
         backend,
