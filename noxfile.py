@@ -24,7 +24,9 @@ CONFORMANCE = ("conformance",) if sys.version_info >= (3, 11) else ()
 EACH = (
     *(
         "boundary_loss",
+        "confident_pixels",
         "devices_and_dtypes",
+        "differentiation",
         "edges",
         "gradient_calls",
         "input_values",

@@ -115,19 +115,29 @@ def evaluate(case: Case, library: Library, wrap: Callable[[Any], Any] | None = N
     AssertionError
         If two calls give different values or gradients.
     """
+    value, found = by_call(case, library, wrap)
+    first = Outcome(value, found["value_and_grad"].gradient)
+    for call, other in found.items():
+        complaint = "" if _same(other, first) else unlike(other, first, case)
+        if complaint:
+            raise AssertionError(f"by {call} and the loss itself or another call, {complaint}")
+    return first
+
+
+def by_call(
+    case: Case, library: Library, wrap: Callable[[Any], Any] | None = None
+) -> tuple[np.ndarray, dict[str, Outcome]]:
+    """The value of the loss itself, and what each call gives that differentiates it; see `evaluate`."""
     loss, options = case.entry.function, library.options(case.options)
     if wrap is not None:
         given, loss, options = options, wrap(lambda p, t: case.entry.function(p, t, **given)), {}
     predictions, targets = library.array(case.predictions), library.array(case.targets)
     value = loss(predictions, targets, **options)
-    plain, first = library.numpy(value), None
-    for call, number, gradient in gradients(loss, library, predictions, targets, options, value):
-        found = Outcome(library.numpy(value if plain.shape else number), library.numpy(gradient))
-        first = first or Outcome(plain, found.gradient)
-        complaint = "" if _same(found, first) else unlike(found, first, case)
-        if complaint:
-            raise AssertionError(f"by {call} and the loss itself or another call, {complaint}")
-    return first
+    found = {
+        call: Outcome(library.numpy(value if tuple(value.shape) else number), library.numpy(gradient))
+        for call, number, gradient in gradients(loss, library, predictions, targets, options, value)
+    }
+    return library.numpy(value), found
 
 
 def _same(one: Outcome, other: Outcome) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
+from zlib import crc32
 
 import numpy as np
 
@@ -13,7 +14,8 @@ from ..suite.cases import Case
 from ..suite.differentiation import cotangent, gradients
 from ..suite.libraries import LIBRARIES, Library
 from ..suite.oracle import Exact, Truth, truth
-from .law import Law, apart, changed, evaluate, value_of
+from .law import Law, apart, by_call, changed, evaluate, value_of
+from .of_values import dense
 
 STEP = 1e-5
 """Of central differences; extrapolated, they are off by its fourth power, which is nothing."""
@@ -138,6 +140,60 @@ def extremes(case: Case, library: Library) -> str:
     return ""
 
 
+# --- late in training -------------------------------------------------------------------------
+
+MARGINS = (6, 8, 12)
+"""By how much the true score of each pixel is above the others, or from 0."""
+
+ULP_OF_VALUE, ULP_OF_ENTRY = 4, 8
+
+EXACT = Agreement()
+
+
+def confident(case: Case, library: Library) -> str:
+    """Raise the true score of every pixel by a margin; each number then is to be exact relative to itself.
+
+    ``log(sum(exp(z)))`` minus the true score keeps three digits of a loss of 1e-3, and fewer of its gradient
+    ``p - 1``.
+    """
+    for margin in MARGINS:
+        sure = changed(case, _sure(case, margin), **case.entry.confident).rounded("float32")
+        exact = EXACT.truth(sure)
+        value, found = by_call(sure, library)
+        measured = [("value of the loss", value, exact.value, ULP_OF_VALUE)]
+        for call, outcome in found.items():
+            measured.append((f"value of {call}", outcome.value, exact.value, ULP_OF_VALUE))
+            measured.append((f"gradient of {call}", outcome.gradient, exact.gradient, ULP_OF_ENTRY))
+        for what, numbers, true, allowed in measured:
+            error = _relative_ulp(numbers, true)
+            if not error <= allowed:
+                return f"at a margin of {margin} the {what} is off by {error:.3g} ulp ({allowed} allowed)"
+    return ""
+
+
+def _sure(case: Case, margin: float) -> np.ndarray:
+    """Normal scores of which the true ones are right by a margin.
+
+    In steps of 2^-16, so that float32 subtracts them without rounding: half a step of float32 at 12 is four
+    ulp of its exponential, whatever the formula.
+    """
+    rng = np.random.default_rng(crc32(f"{case.name} {margin}".encode()))
+    scores = np.round(rng.normal(size=case.predictions.shape) * 2**16) / 2**16
+    true = dense(case) == 1
+    if case.options["mode"] != "multiclass":
+        return np.where(true, 1, -1) * (margin + scores / 4)
+    others = np.max(np.where(true, -np.inf, scores), axis=1, keepdims=True)
+    return np.where(true, others + margin, scores)
+
+
+def _relative_ulp(numbers: np.ndarray, exact: Exact) -> float:
+    """Largest error of an entry in float32's ulp of that entry; below the normal numbers there is none."""
+    size = np.abs(exact.high)
+    normal = size >= np.finfo(np.float32).tiny
+    errors = exact.error(numbers)[normal] / (EPS["float32"] * size[normal])
+    return float(np.max(errors, initial=0.0))
+
+
 # --- gradients --------------------------------------------------------------------------------
 
 
@@ -205,4 +261,11 @@ LAWS = (
         settings=({"precision": "full"},),
     ),
     Law("extremes", "value and gradient are finite at scores of 1e4", extremes, own_options=True),
+)
+
+CONFIDENT = Law(
+    "confident",
+    "where all pixels are certain, each number of float32 is exact relative to itself",
+    confident,
+    concerns=lambda entry: entry.confident is not None,
 )

@@ -45,6 +45,9 @@ class Entry:
         Keys of settings (see `cases`) that say nothing about it, each with the reason.
     required : mapping
         Options that every call needs.
+    confident : mapping, optional
+        Options with which it is exact relative to itself where all pixels are certain, see the law of that
+        name; None if nobody promises that, as of one minus a score of nearly 1.
     neighbours : bool
         Whether pixels have neighbours: its images are then larger, and have a spatial axis.
     """
@@ -58,6 +61,7 @@ class Entry:
     exempt: Mapping[str, str] = field(default_factory=dict)
     leaves_out: Mapping[str, str] = field(default_factory=dict)
     required: Mapping[str, Any] = field(default_factory=dict)
+    confident: Mapping[str, Any] | None = None
     neighbours: bool = False
 
     @property
@@ -91,6 +95,7 @@ ENTRIES = (
             {"pos_weight": "per class", "mode": TWO_SIDED},
         ),
         exempt=SMOOTHED_LABELS,
+        confident={},
     ),
     Entry(
         agnoloss.balanced_cross_entropy_loss,
@@ -106,6 +111,7 @@ ENTRIES = (
             {"alpha": 0.25, "mode": TWO_SIDED},
             {"alpha": "per class below one"},
         ),
+        confident={},
     ),
     Entry(agnoloss.dice_loss, options=({"squared": True},), unit=1.0, exempt=SMOOTH_IS_NOT_SCALED),
     Entry(agnoloss.jaccard_loss, options=({"squared": True},), unit=1.0, exempt=SMOOTH_IS_NOT_SCALED),
@@ -179,6 +185,7 @@ ENTRIES = (
             "unit class weights": "without `class_weights` classes weigh sqrt(sum T / T_c), as published",
             "doubling class weights": "its cross entropy is a plain mean over pixels, as published",
         },
+        confident={"dice_weight": 0.0},  # -ln Dice of a Dice near 1 has the digits of 1 - Dice
     ),
     Entry(
         agnoloss.boundary_loss,
