@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
-from conformance.blocks import SIZES, in_blocks
-from conformance.libraries import LIBRARIES, MissingLibrary, requested
+from conformance.suite.libraries import LIBRARIES, MissingLibrary, requested
 
 DEFAULT = "numpy,strict"
 OWN_TESTS = Path(__file__).parent / "backends_tests"
@@ -20,7 +18,6 @@ def pytest_addoption(parser):
         help=f"comma list of {', '.join(LIBRARIES)} (default: {DEFAULT}, and libraries whose folder in "
         "backends_tests is named on the command line)",
     )
-    parser.addoption("--blocks", choices=SIZES, help="sum over pixels in blocks of a few, or in none")
 
 
 def pytest_configure(config):
@@ -33,9 +30,6 @@ def pytest_configure(config):
         config.backends = [library.name for library in requested(names)]
     except (MissingLibrary, ValueError) as error:
         raise pytest.UsageError(f"--backend={names}: {error}") from error
-    blocks = ExitStack()
-    blocks.enter_context(in_blocks(config.getoption("--blocks") or ""))
-    config.add_cleanup(blocks.close)
 
 
 def pytest_report_header(config):

@@ -24,7 +24,9 @@ CONFORMANCE = ("conformance",) if sys.version_info >= (3, 11) else ()
 EACH = (
     *(
         "boundary_loss",
+        "confident_pixels",
         "devices_and_dtypes",
+        "differentiation",
         "edges",
         "gradient_calls",
         "input_values",
@@ -34,8 +36,8 @@ EACH = (
     ),
     *("peer_faults", "peer_formulas"),
 )
-ON_EACH = tuple(f"{folder}/test_{name}.py" for folder in CONFORMANCE for name in EACH)
-AGREEMENT = tuple(f"{folder}/test_agreement.py" for folder in CONFORMANCE)
+ON_EACH = tuple(f"{folder}/tests/test_{name}.py" for folder in CONFORMANCE for name in EACH)
+AGREEMENT = tuple(f"{folder}/tests/test_agreement.py" for folder in CONFORMANCE)
 
 PYTEST_THEN_LOOK = """
 import sys
@@ -54,7 +56,7 @@ import agnoloss
 home = pathlib.Path(agnoloss.__file__).resolve().parent
 assert pathlib.Path(sys.prefix).resolve() in home.parents, f"not the installed package: {home}"
 assert importlib.metadata.version("agnoloss") == agnoloss.__version__
-for name in ("LICENSE", "py.typed", "conformance/__main__.py", "conformance/templates/report.html"):
+for name in ("LICENSE", "py.typed", "conformance/__main__.py", "conformance/suite/templates/report.html"):
     assert (home / name).is_file(), f"the wheel lacks {name}"
 predictions, targets = np.zeros((1, 3, 2, 2)), np.asarray([[[0, 1], [2, 1]]])
 value, gradient = agnoloss.value_and_grad(agnoloss.cross_entropy_loss)(predictions, targets)
@@ -98,7 +100,7 @@ def core(session: nox.Session) -> None:
     paths = ("backends_tests/numpy", "backends_tests/strict", "benchmarks", *CONFORMANCE)
     run_pytest(session, *paths, *(f"--ignore={path}" for path in AGREEMENT), backend="numpy,strict")
     # Once more without helpers of the test runner, every loss in one process.
-    paths = ("backends_tests/strict", *(f"{folder}/test_references.py" for folder in CONFORMANCE))
+    paths = ("backends_tests/strict", *(f"{folder}/tests/test_references.py" for folder in CONFORMANCE))
     session.run("python", "-c", PYTEST_THEN_LOOK, *paths, "--backend=numpy,strict", log=False)
 
 
@@ -141,8 +143,6 @@ def conformance(session: nox.Session) -> None:
         session.skip("its 50-digit oracle, mparray, needs Python 3.11")
     install(session, extras="torch,jax")
     session.run("python", "-m", "conformance", *session.posargs)
-    if not session.posargs:  # cases are small: as they are, no library cuts them into blocks
-        session.run("python", "-m", "conformance", "--backend=numpy,torch", "--blocks=on")
 
 
 @nox.session(default=False)

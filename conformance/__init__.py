@@ -7,6 +7,6 @@ the wheel as ``agnoloss.conformance``; its own tests need pytest and a checkout.
 `check_loss` asks the same of a loss of somebody else's.
 """
 
-from .check import Checked, check_loss
+from .laws.check import Checked, check_loss
 
 __all__ = ["Checked", "check_loss"]

@@ -12,16 +12,15 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from . import readme as table
-from .agreement import Result
-from .blocks import known
-from .check import check_named
-from .floats import DTYPES, IN_TURN, MissingDtype, numpy_dtype
-from .libraries import COMPARED, LIBRARIES, requested
-from .library import MissingLibrary
-from .registry import matching
-from .report import show
-from .run import Request, processes, run, unfit
+from .laws.check import check_named
+from .suite import readme as table
+from .suite.agreement import Result
+from .suite.floats import DTYPES, IN_TURN, MissingDtype, numpy_dtype
+from .suite.libraries import COMPARED, LIBRARIES, requested
+from .suite.library import MissingLibrary
+from .suite.registry import matching
+from .suite.report import show
+from .suite.run import Request, processes, run, unfit
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode="markdown")
 
@@ -59,14 +58,6 @@ def compare(
             show_default=False,
         ),
     ] = "",
-    blocks: Annotated[
-        str,
-        typer.Option(
-            help="on: NumPy, PyTorch and CuPy sum over pixels in blocks of a few; off: in none. "
-            "Default: in blocks where an input is large, which no case is.",
-            show_default=False,
-        ),
-    ] = "",
     case: Annotated[str, typer.Option(help="Only cases with this in their name.")] = "",
     jobs: Annotated[int, typer.Option(min=1, help="Processes to share the work.")] = processes(),
     report: Annotated[
@@ -85,7 +76,7 @@ def compare(
     """
     if context.invoked_subcommand is not None:
         return
-    others = {"dtype": dtype, "blocks": blocks, "case": case, "report": report}
+    others = {"dtype": dtype, "case": case, "report": report}
     try:
         names = backend or ",".join(name for name in COMPARED if LIBRARIES[name].installed)
         libraries = tuple(library.name for library in requested(names))
@@ -102,7 +93,7 @@ def compare(
             raise ValueError(f"Dtypes are a comma list of {', '.join(DTYPES)}; got {', '.join(unknown)}.")
         for word in dtypes:
             numpy_dtype(word)
-        request = Request(loss, libraries, dtypes, case, bool(dtype or case), device, known(blocks))
+        request = Request(loss, libraries, dtypes, case, bool(dtype or case), device)
         _place(request)
         size = request.size()
         if not size:
@@ -145,7 +136,7 @@ def _place(request: Request) -> None:
 def _report_writer(folder: Path) -> Callable[[Sequence[Result], Request, float, Sequence[str]], Path]:
     """What will write a report into a folder, if that can be done at all."""
     try:
-        from .page import about, write
+        from .suite.page import about, write
 
         folder.mkdir(parents=True, exist_ok=True)
     except ModuleNotFoundError as error:
@@ -198,9 +189,9 @@ def mutate(
 ) -> None:
     """Break the formulas of a checkout in one place at a time, and list what the tests let pass.
 
-    The exit code is 1 where a survivor is not in conformance/survivors.toml, or an entry of it is stale.
+    The exit code is 1 where conformance/mutation/survivors.toml lacks a survivor, or holds a stale one.
     """
-    from . import mutate as mutation
+    from .mutation import mutate as mutation
 
     try:
         found = mutation.chosen(tuple(file or ()), sample)

@@ -9,7 +9,7 @@ from importlib.machinery import SourceFileLoader
 from importlib.util import spec_from_file_location
 from pathlib import Path
 
-from conformance.mutants import mutants
+from conformance.mutation.mutants import mutants
 
 PACKAGE = Path(__file__).resolve().parent.parent / "agnoloss"
 FILES = ("losses/*.py", "counts.py", "elementary.py", "maps.py")

@@ -5,9 +5,8 @@ import cupyx
 import pytest
 
 import agnoloss
-from conformance.blocks import in_blocks
-from conformance.cases import make_case
-from conformance.registry import ENTRIES
+from conformance.suite.cases import make_case
+from conformance.suite.registry import ENTRIES
 
 # CuPy cannot detect every wait, and says so.
 pytestmark = pytest.mark.filterwarnings("ignore:cupyx.allow_synchronize will be removed")
@@ -27,15 +26,14 @@ def test_waiting_is_detected(backend):
             wait(cupy.sum(numbers, keepdims=wait not in (float, bool)))
 
 
-@pytest.mark.parametrize("blocks", ["off", "on"])
 @pytest.mark.parametrize("entry", ENTRIES, ids=lambda entry: entry.name)
-def test_no_loss_waits(backend, entry, blocks):
+def test_no_loss_waits(backend, entry):
     settings = [s for s in SETTINGS if all(map(entry.takes, s)) and not s.keys() & entry.leaves_out.keys()]
     for mode in entry.modes:
-        for setting in settings if blocks == "off" else settings[:1]:
+        for setting in settings:
             case = make_case(entry, mode, setting)
             arguments = [backend.array(array) for array in (case.predictions, case.targets)]
             options = backend.options(case.options)
-            with in_blocks(blocks), cupyx.allow_synchronize(False):
+            with cupyx.allow_synchronize(False):
                 entry.function(*arguments, **options)
                 agnoloss.value_and_grad(entry.function)(*arguments, **options)

@@ -14,8 +14,8 @@ import pytest
 
 import agnoloss
 from agnoloss.backends.cupy import BACKEND as CUPY
-from conformance.cases import cases_of
-from conformance.registry import ENTRIES
+from conformance.suite.cases import cases_of
+from conformance.suite.registry import ENTRIES
 
 # Their distances are the work of cupyx.scipy, which takes nothing that stands for an array.
 MEASURES_DISTANCES = ("boundary_loss", "dice_boundary_loss")

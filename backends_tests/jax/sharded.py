@@ -19,7 +19,7 @@ from jax.sharding import AxisType, NamedSharding  # noqa: E402
 from jax.sharding import PartitionSpec as P  # noqa: E402
 
 from agnoloss import value_and_grad  # noqa: E402
-from conformance.losses import LOSSES, mode_of, takes  # noqa: E402
+from conformance.tests.losses import LOSSES, mode_of, takes  # noqa: E402
 
 jax.config.update("jax_enable_x64", True)
 RNG = np.random.default_rng(14)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from agnoloss import cross_entropy_loss, dice_loss, value_and_grad
-from conformance.losses import LOSSES, MULTICLASS, mode_of
+from conformance.tests.losses import LOSSES, MULTICLASS, mode_of
 
 losses = pytest.mark.parametrize("loss", LOSSES.values(), ids=LOSSES)
 multiclass_losses = pytest.mark.parametrize("loss", MULTICLASS.values(), ids=MULTICLASS)

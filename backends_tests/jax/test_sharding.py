@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from conformance.losses import LOSSES, takes
+from conformance.tests.losses import LOSSES, takes
 
 ROOT = Path(__file__).parents[2]
 AUTOMATIC = ["auto, jit", "auto, rows"]

@@ -7,7 +7,7 @@ import pytest
 
 import agnoloss
 from agnoloss import value_and_grad
-from conformance.losses import LOSSES, MULTICLASS, mode_of, takes
+from conformance.tests.losses import LOSSES, MULTICLASS, mode_of, takes
 
 losses = pytest.mark.parametrize("loss", LOSSES.values(), ids=LOSSES)
 multiclass_losses = pytest.mark.parametrize("loss", MULTICLASS.values(), ids=MULTICLASS)

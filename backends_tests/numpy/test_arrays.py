@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from agnoloss import cross_entropy_loss, dice_loss, value_and_grad
-from conformance.losses import BINARY, LOSSES, MULTICLASS, mode_of, takes
+from conformance.tests.losses import BINARY, LOSSES, MULTICLASS, mode_of, takes
 
 losses = pytest.mark.parametrize("loss", LOSSES.values(), ids=LOSSES)
 binary_losses = pytest.mark.parametrize("loss", BINARY.values(), ids=BINARY)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from agnoloss import cross_entropy_loss, dice_loss, focal_loss, focal_modulation, grad, value_and_grad
-from conformance.losses import LOSSES, MULTICLASS, mode_of
+from conformance.tests.losses import LOSSES, MULTICLASS, mode_of
 
 losses = pytest.mark.parametrize("loss", LOSSES.values(), ids=LOSSES)
 

@@ -15,7 +15,7 @@ from agnoloss import grad, value_and_grad
 from agnoloss.autodiff.tape import RULES
 from agnoloss.autodiff.rules import BINARY_OPERATORS, NO_GRADIENT, REFUSED
 from backends_tests.numpy.tape_calls import CALLS, CASES, ELEMENTWISE, NAMES, NOT_OF_STRICT, POSITIVE, A
-from conformance.libraries import LIBRARIES
+from conformance.suite.libraries import LIBRARIES
 
 calls = pytest.mark.parametrize(("name", "call", "arrays"), CASES, ids=NAMES)
 

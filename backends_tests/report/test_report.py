@@ -10,9 +10,9 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.select import Select
 
-from conformance.page import write
-from conformance.page_sample import COLUMNS, sample
-from conformance.registry import ENTRIES
+from conformance.suite.page import write
+from conformance.suite.registry import ENTRIES
+from conformance.tests.page_sample import COLUMNS, sample
 
 LOSSES = [entry.name for entry in ENTRIES]
 FLAGS = (

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from agnoloss import focal_modulation, grad, value_and_grad
-from conformance.losses import LOSSES, MULTICLASS, REDUCTIONS, mode_of, takes
+from conformance.tests.losses import LOSSES, MULTICLASS, REDUCTIONS, mode_of, takes
 
 losses = pytest.mark.parametrize("loss", LOSSES.values(), ids=LOSSES)
 DEVICE = xp.Device("device1")

@@ -17,7 +17,7 @@ from agnoloss import (
     tversky_loss,
     value_and_grad,
 )
-from conformance.losses import LOSSES, mode_of
+from conformance.tests.losses import LOSSES, mode_of
 
 losses = pytest.mark.parametrize("loss", LOSSES.values(), ids=LOSSES)
 

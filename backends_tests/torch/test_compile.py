@@ -12,7 +12,7 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 
 import agnoloss
 from agnoloss import cross_entropy_loss, dice_loss, value_and_grad
-from conformance.losses import LOSSES, MULTICLASS, mode_of, takes
+from conformance.tests.losses import LOSSES, MULTICLASS, mode_of, takes
 
 ROOT = Path(__file__).parents[2]
 losses = pytest.mark.parametrize("loss", LOSSES.values(), ids=LOSSES)

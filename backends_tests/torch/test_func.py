@@ -5,7 +5,7 @@ import torch
 from torch.func import functional_call, grad, grad_and_value, hessian, jacfwd, jacrev, jvp, vjp, vmap
 
 from agnoloss import cross_entropy_loss, dice_loss, value_and_grad
-from conformance.losses import LOSSES, MULTICLASS, REDUCTIONS, mode_of
+from conformance.tests.losses import LOSSES, MULTICLASS, REDUCTIONS, mode_of
 
 losses = pytest.mark.parametrize("loss", LOSSES.values(), ids=LOSSES)
 # The first forward-mode derivative in a process compiles torch's own decompositions with torch.jit.

@@ -1,0 +1,1 @@
+"""What every loss promises besides agreement, and `check`, which asks it of somebody else's loss."""

@@ -1,0 +1,128 @@
+"""Laws about classes and values: their order and coding, where the minimum is, what a weight does."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ..suite.agreement import tolerance
+from ..suite.cases import Case
+from ..suite.libraries import Library
+from ..suite.registry import TWO_SIDED
+from .law import Law, Outcome, changed, evaluate, unlike, value_of
+
+MANY = ("multiclass", "multilabel")
+ORDER = (1, 2, 0)
+PER_CLASS = ("class_weights", "pos_weight", "alpha", "beta", "cost_matrix")
+"""Options with one number for each class, or for each pair of classes."""
+
+
+def dense(case: Case) -> np.ndarray:
+    """Targets (N, C, *S), or (N, *S) in binary mode."""
+    if case.targets.shape == case.predictions.shape:
+        return case.targets
+    return np.moveaxis(np.eye(case.predictions.shape[1], dtype=np.int64)[case.targets], -1, 1)
+
+
+def axis(case: Case, library: Library) -> str:
+    """Move the class axis of predictions and dense targets to each place."""
+    first, plain = evaluate(case, library), case.targets.shape != case.predictions.shape
+    for place in (0, 2, -1):
+        predictions, targets = (np.moveaxis(x, 1, place) for x in (case.predictions, dense(case)))
+        moved = changed(case, predictions, case.targets if plain else targets, axis=place)
+        found = evaluate(moved, library)
+        complaint = unlike(Outcome(found.value, np.moveaxis(found.gradient, place, 1)), first, case)
+        if complaint:
+            return f"axis={place}: {complaint}"
+    return ""
+
+
+def one_hot(case: Case, library: Library) -> str:
+    """Give labels as integers and floats of a one-hot array."""
+    labels = evaluate(case, library)
+    for dtype in ("int64", "float64"):
+        complaint = unlike(evaluate(changed(case, targets=dense(case).astype(dtype)), library), labels, case)
+        if complaint:
+            return f"one-hot {dtype}: {complaint}"
+    return ""
+
+
+def permutation(case: Case, library: Library) -> str:
+    """Renumber the classes, with whatever there is one of for each class."""
+    order = np.asarray(ORDER)
+    if case.targets.shape == case.predictions.shape:
+        targets = case.targets[:, order]
+    else:
+        targets = np.argsort(order)[case.targets]
+    options = {key: _reordered(case.options[key], order) for key in PER_CLASS if key in case.options}
+    other = evaluate(changed(case, case.predictions[:, order], targets, **options), library)
+    same = Outcome(other.value, other.gradient[:, np.argsort(order)])
+    return unlike(same, evaluate(case, library), case)
+
+
+def _reordered(numbers: Any, order: np.ndarray) -> Any:
+    array = np.asarray(numbers)
+    for place in range(array.ndim):
+        array = np.take(array, order, place)
+    return array.tolist()
+
+
+def minimum(case: Case, library: Library) -> str:
+    """Compare a perfect prediction with others: random, opposite, nearly right, one pixel wrong."""
+    sure = 64.0 * (2 * dense(case).astype(np.float64) - 1)
+    one_wrong = np.array(sure)
+    one_wrong[0, ..., 0] *= -1
+    least = value_of(changed(case, sure), library)
+    # Both round.
+    room = 2 * tolerance("float64", case.predictions.size) * float(np.finfo("float64").eps)
+    for what, other in {
+        "a random prediction": case.predictions,
+        "its opposite": -case.predictions,
+        "a less sure one": sure / 32,
+        "one with a wrong pixel": one_wrong,
+    }.items():
+        value = value_of(changed(case, other), library)
+        # as `not <=`, so that NaN is caught
+        if not least <= value + room * max(abs(float(value)), case.entry.unit):
+            return f"a perfect prediction costs {least:.9g}, {what} {value:.9g}"
+    return ""
+
+
+def alpha(case: Case, library: Library) -> str:
+    """Raise alpha where there are false positives only, and where there are misses only."""
+    right = case.targets == 1
+    costs = {}
+    for what, predictions in {"fp": np.where(right, 1.0, 0.5), "fn": np.where(right, 0.5, 0.0)}.items():
+        costs[what] = [value_of(changed(case, predictions, alpha=a), library) for a in (0.25, 0.75)]
+    low, high = costs["fp"]
+    if not high > low:
+        return f"false positives cost {low:.9g} at alpha=0.25 and {high:.9g} at alpha=0.75"
+    low, high = costs["fn"]
+    room = 2 * tolerance("float64", case.predictions.size) * float(np.finfo("float64").eps)
+    if not abs(high - low) <= room * max(abs(float(low)), case.entry.unit):
+        return f"misses cost {low:.9g} at alpha=0.25 and {high:.9g} at alpha=0.75"
+    return ""
+
+
+LAWS = (
+    Law("axis", "`axis` is permuted predictions", axis, modes=MANY, needs=("axis",)),
+    Law("one-hot", "dense one-hot targets are labels", one_hot, modes=("multiclass",)),
+    Law(
+        "permutation",
+        "permuting classes with their weights leaves the value",
+        permutation,
+        settings=({}, {"class_weights": "per class"}),
+        modes=MANY,
+    ),
+    Law("minimum", "a perfect prediction is the minimum", minimum, own_options=True),
+    Law(
+        "alpha",
+        "raising alpha raises the cost of false positives, and of nothing else",
+        alpha,
+        settings=({"from_logits": False},),
+        modes=TWO_SIDED,
+        needs=("alpha",),
+        concerns=lambda entry: entry.takes("alpha") and entry.takes("beta"),
+    ),
+)
