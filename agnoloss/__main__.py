@@ -71,7 +71,7 @@ def build_app() -> "typer.Typer":
         A small network learns from the left half, by plain gradient descent, and is judged on the
         right. The exit code is 1 where the libraries disagree.
         """
-        from .demo import MissingExtraError, RequestError, run
+        from .showcase.demo import MissingExtraError, RequestError, run
 
         names = libraries.replace(",", " ").split() if libraries is not None else None
         try:
@@ -93,7 +93,7 @@ def build_app() -> "typer.Typer":
         ],
     ) -> None:
         """Draw what each loss punishes: the pictures of the documentation."""
-        from .gallery import MissingExtraError, RequestError, draw
+        from .showcase.gallery import MissingExtraError, RequestError, draw
 
         try:
             draw(folder, report=typer.echo)

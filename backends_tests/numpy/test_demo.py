@@ -16,12 +16,12 @@ import pytest
 from rich.console import Console
 from typer.testing import CliRunner
 
-from agnoloss import demo
 from agnoloss.__main__ import build_app
-from agnoloss.demo import libraries
-from agnoloss.demo.outcome import show
-from agnoloss.demo.scene import coins
-from agnoloss.demo.training import intersection_over_union
+from agnoloss.showcase import demo
+from agnoloss.showcase.demo import libraries
+from agnoloss.showcase.demo.outcome import show
+from agnoloss.showcase.demo.scene import coins
+from agnoloss.showcase.demo.training import intersection_over_union
 
 LOSSES = ["cross_entropy_loss", "dice_loss", "lovasz_hinge_loss"]
 STEPS = 6
@@ -192,7 +192,7 @@ def test_command_with_plot(tmp_path):
 
 
 def test_plot_that_compares(outcome, tmp_path):
-    from agnoloss.demo.plot import save
+    from agnoloss.showcase.demo.plot import save
 
     save(tmp_path / "out.svg", coins(), outcome)
     assert "<svg" in (tmp_path / "out.svg").read_text(encoding="utf-8")

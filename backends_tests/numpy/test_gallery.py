@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from agnoloss import cross_entropy_loss, dice_loss, gallery
+from agnoloss import cross_entropy_loss, dice_loss
 from agnoloss.__main__ import build_app
+from agnoloss.showcase import gallery
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted((ROOT / "docs").glob("*.md"))
@@ -60,7 +61,7 @@ def test_no_picture_is_large():
 
 
 def test_one_pixel_has_the_loss_and_gradient_of_the_formula():
-    from agnoloss.gallery.pixel import curve
+    from agnoloss.showcase.gallery.pixel import curve
 
     p = np.asarray([0.1, 0.5, 0.9])
     for options in ({"mode": "binary"}, {}):
@@ -71,7 +72,7 @@ def test_one_pixel_has_the_loss_and_gradient_of_the_formula():
 
 @pytest.mark.parametrize("size", [100, 6400])
 def test_four_weighted_pixels_stand_for_an_image(size):
-    from agnoloss.gallery.overlap import IMAGE, SCORE, losses_of_size
+    from agnoloss.showcase.gallery.overlap import IMAGE, SCORE, losses_of_size
 
     labels = (np.arange(IMAGE) < size).astype(np.int64)[None]
     for loss in (cross_entropy_loss, dice_loss):
@@ -84,7 +85,7 @@ def test_four_weighted_pixels_stand_for_an_image(size):
 def test_the_scene_has_the_mistakes_that_the_page_names():
     from scipy import ndimage
 
-    from agnoloss.gallery.pulls import scene
+    from agnoloss.showcase.gallery.pulls import scene
 
     photo, mask, scores = scene()
     assert photo.shape == mask.shape == scores.shape
@@ -97,7 +98,7 @@ def test_the_scene_has_the_mistakes_that_the_page_names():
 
 @pytest.mark.parametrize("panels", ["FOCALS", "COMPOUNDS"])
 def test_gradients_are_shown_beside_the_scene_and_no_panel_is_empty(panels):
-    from agnoloss.gallery import pulls
+    from agnoloss.showcase.gallery import pulls
 
     losses = getattr(pulls, panels)
     *cells, _ = pulls.draw_pulls(losses).axes  # the last one is the colour bar

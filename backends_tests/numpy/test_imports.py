@@ -69,13 +69,25 @@ def test_every_public_name_is_there_without_an_array_library():
     assert libraries_tried(script) == set()
 
 
+def test_only_the_command_line_imports_the_showcase():
+    package = ROOT / "agnoloss"
+    rest = [path for path in package.rglob("*.py") if package / "showcase" not in path.parents]
+    naming = [path.name for path in rest if re.search(r"(?m)^ *(from|import) .*showcase", path.read_text())]
+    assert naming == ["__main__.py"]
+
+
 def test_only_the_modules_of_one_library_import_it():
     """Demo and gallery import what they draw with as they draw."""
     of_one = "(torch|keras|backends/(torch|torch_blocks|torch_rules|jax|jax_rules|numpy|cupy)).py"
     files = [path.relative_to(ROOT / "agnoloss") for path in (ROOT / "agnoloss").rglob("*.py")]
     modules = [file.with_suffix("").parts for file in files if not re.fullmatch(of_one, file.as_posix())]
     names = [".".join(("agnoloss", *parts)).removesuffix(".__init__") for parts in modules]
-    assert {"agnoloss", "agnoloss.demo.training", "agnoloss.gallery.style", "agnoloss.maps"} <= set(names)
+    assert {
+        "agnoloss",
+        "agnoloss.showcase.demo.training",
+        "agnoloss.showcase.gallery.style",
+        "agnoloss.maps",
+    } <= set(names)
     script = f"""
     from importlib import import_module
 

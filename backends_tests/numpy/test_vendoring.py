@@ -20,6 +20,7 @@ ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "agnoloss"
 SOURCES = sorted(PACKAGE.rglob("*.py"))
 NO_CACHES = shutil.ignore_patterns("__pycache__")
+NOT_COPIED = shutil.ignore_patterns("__pycache__", "showcase")  # nothing else may need the showcase
 
 USE = """
 import sys
@@ -38,7 +39,7 @@ print(segloss.__file__, segloss.__version__, segloss.cross_entropy_loss(predicti
 @pytest.mark.parametrize("with_compat", [False, True], ids=["compat installed", "compat copied"])
 def test_a_copy_under_another_name_works(tmp_path, with_compat):
     copy = tmp_path / "research" / "segloss"
-    shutil.copytree(PACKAGE, copy, ignore=NO_CACHES)
+    shutil.copytree(PACKAGE, copy, ignore=NOT_COPIED)
     script = USE
     if with_compat:
         installed = Path(array_api_compat.__file__).parent

@@ -95,5 +95,5 @@ def _digest() -> str:
 
 def _sources() -> Iterable[Path]:
     package = Path(agnoloss.__file__).resolve().parent
-    yield from sorted(path for path in package.rglob("*.py") if "demo" not in path.parts)
+    yield from sorted(path for path in package.rglob("*.py") if "showcase" not in path.parts)
     yield from (Path(__file__).with_name(f"{name}.py") for name in SOURCES)

@@ -38,7 +38,7 @@ def run(
     Parameters
     ----------
     libraries : sequence of str, optional
-        Which of `agnoloss.demo.libraries.KNOWN` to use; each must be usable. By default all that
+        Which of `agnoloss.showcase.demo.libraries.KNOWN` to use; each must be usable. By default all that
         are. NumPy always takes part, for the others are compared with it.
     steps : int
         Steps of gradient descent, 1 or more.

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple
 
-from .. import (
+from ... import (
     active_contour_loss,
     balanced_cross_entropy_loss,
     boundary_f1_loss,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import reduce
 from typing import Any
 
-from .. import Counts, confusion, iou, jaccard_score
+from ... import Counts, confusion, iou, jaccard_score
 from .pulls import scene
 from .style import BLUE, DASHED, FAINT, GREEN, RED, grid
 

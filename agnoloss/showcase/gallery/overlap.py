@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
-from .. import (
+from ... import (
     combo_loss,
     cross_entropy_loss,
     dice_cross_entropy_loss,

@@ -6,8 +6,8 @@ import time
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from .. import cross_entropy_loss, dice_loss, lovasz_hinge_loss, value_and_grad
-from ..compat import array_namespace
+from ... import cross_entropy_loss, dice_loss, lovasz_hinge_loss, value_and_grad
+from ...compat import array_namespace
 from .libraries import Library
 from .scene import Scene
 

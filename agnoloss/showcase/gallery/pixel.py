@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from .. import (
+from ... import (
     balanced_cross_entropy_loss,
     conservative_loss,
     cost_sensitive_cross_entropy_loss,
