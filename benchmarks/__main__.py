@@ -105,9 +105,9 @@ def summarise(console, folder, device):
 
 @app.command()
 def page(
-    check: Annotated[bool, typer.Option("--check", help="Exit 1 if the page is stale.")] = False,
+    check: Annotated[bool, typer.Option("--check", help="Exit 1 if one is stale.")] = False,
 ) -> None:
-    """Put the results into docs/performance.md."""
+    """Put the results into docs/performance.md and the whole tables below benchmarks/results."""
     from . import page
 
     try:

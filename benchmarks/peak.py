@@ -8,14 +8,13 @@ from .measure import prepare, run_of
 from .workloads import inputs
 
 FEW_SCORES = 110_000
-"""More than `agnoloss.passes.SMALLEST_ELEMENTS`."""
+"""Enough for what is imported or started for large inputs alone, and little memory beside theirs."""
 
 
 def probe(contest, name, device):
     """Bytes that the call needs beside its inputs.
 
-    What a first call imports and starts, it does before, on a few pixels: as many as take the way of
-    large inputs.
+    What a first call imports and starts, it does before, on few scores.
     """
     prepare()
     contest = Contest(**contest)

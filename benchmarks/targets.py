@@ -170,10 +170,12 @@ def _of(target, found, device):
         )
 
 
-def fastest(entries, names=()):
-    """The peer that is fastest, next to agnoloss's call that it is measured against."""
+def fastest(entries, names=(), same_number=False):
+    """The peer that is fastest next to agnoloss's call that it is measured against, of those that ran."""
     own = [name for name in entries if name.startswith("agnoloss")]
     chosen = names or [name for name in entries if name not in own]
+    if same_number:
+        chosen = [name for name in chosen if entries[name].get("agrees") and not entries[name]["other"]]
     able = [name for name in chosen if "seconds" in entries.get(name, {}) and not entries[name]["ours"]]
 
     def times(name):

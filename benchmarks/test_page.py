@@ -1,4 +1,4 @@
-"""docs/performance.md holds the tables of benchmarks/results."""
+"""docs/performance.md and the tables beside the results hold what these say."""
 
 import json
 import re
@@ -24,8 +24,15 @@ def written(tmp_path):
     return where, tmp_path
 
 
-def test_the_page_is_of_the_results():
+def test_the_pages_are_of_the_results():
     page.check()
+
+
+def test_the_page_is_short():
+    """At most 25 rows of tables, without their heads."""
+    lines = [line for line in page.PAGE.read_text().splitlines() if line.startswith("|")]
+    heads = [line for line in lines if set(line) <= set("|:- ")]
+    assert len(lines) - 2 * len(heads) <= 25
 
 
 def test_no_path_of_a_machine_in_the_results():
@@ -39,6 +46,10 @@ def test_a_stale_page_is_found_and_written(written):
         page.check(where, folder)
     page.write(where, folder)
     page.check(where, folder)
+    (folder / "cpu.md").unlink()
+    with pytest.raises(page.StaleError, match=r"cpu\.md is stale"):
+        page.check(where, folder)
+    page.write(where, folder)
     assert where.read_text().startswith("Before.\n\n")
     assert where.read_text().endswith("\n\nAfter.\n")
     path = results.path_of(folder, "cpu", "torch", "W1")
@@ -61,9 +72,20 @@ def test_slower_is_bold(written):
     entries[1]["seconds"] = [0.5, 0.5, 1.0]
     results.write(results.path_of(folder, "cpu", "torch", "W1"), ABOUT, [{**ROWS[0], "entries": entries}])
     page.write(where, folder)
-    assert "| slow | **500 ms, 0.50× (0.50 to 0.50), 5.00 L** |" in where.read_text()
-    assert "| quick | 3e+03 ms, 3.00× (3.00 to 3.00), 4.00 L |" in where.read_text()
-    assert "not installed: No module named 'absent'" in where.read_text()
+    assert "| `dice_loss` | **0.50× slow, 1.1 / 5.0 L** |" in where.read_text()
+    whole = (folder / "cpu.md").read_text()
+    assert "| slow | **500 ms, 0.50× (0.50 to 0.50), 5.00 L** |" in whole
+    assert "| quick | 3e+03 ms, 3.00× (3.00 to 3.00), 4.00 L |" in whole
+    assert "not installed: No module named 'absent'" in whole
+
+
+def test_a_peer_with_another_number_is_not_in_the_short_table(written):
+    where, folder = written
+    entries = [dict(entry) for entry in ROWS[0]["entries"]]
+    entries[1]["agrees"], entries[2]["other"] = False, "other formula"
+    results.write(results.path_of(folder, "cpu", "torch", "W1"), ABOUT, [{**ROWS[0], "entries": entries}])
+    page.write(where, folder)
+    assert "| `dice_loss` | 2.00× other, 2.0 / 1.0 L |" in where.read_text()
 
 
 def test_a_run_of_one_loss_keeps_the_others(written):
