@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, track
 from rich.table import Table
 
 from . import results, tables, targets
@@ -114,6 +114,30 @@ def page(
         (page.check if check else page.write)()
     except page.StaleError as error:
         sys.exit(str(error))
+
+
+@app.command()
+def compare(
+    other: Annotated[
+        Path, typer.Argument(exists=True, file_okay=False, help="The folder agnoloss of another checkout.")
+    ],
+    workload: Annotated[str, typer.Option(help=f"Comma list of {', '.join(FIXED)}.")] = ",".join(FIXED),
+    library: Annotated[str, typer.Option(help="Comma list of libraries.")] = "numpy,jax,torch",
+    loss: Annotated[str, typer.Option(help="Loss or pattern, as 'dice*'.")] = "*",
+    device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
+    compiled: Annotated[bool, typer.Option("--compiled", help="With torch.compile too, on W1.")] = False,
+    quick: Annotated[bool, typer.Option("--quick", help="Small inputs, few rounds.")] = False,
+) -> None:
+    """Compare this version of agnoloss with another one: new over old, value and gradient."""
+    from . import compare
+
+    names = words(workload, FIXED, "Workloads")
+    chosen = words(library, LIBRARIES, "Libraries")
+    found = list(compare.cases(chosen, names, loss, device, quick, compiled))
+    console = Console()
+    with_progress = track(found, "", console=console, transient=True)
+    for title, group in groupby(with_progress, key=lambda case: case.where):
+        console.print(compare.table(title, [compare.compared(case, other, quick) for case in group]))
 
 
 def show(console, title, rows):

@@ -9,10 +9,15 @@ THREADS = 2
 
 
 class Plain(NamedTuple):
-    """A peer that differentiates by hand: ``value(z, y)`` and ``value_and_grad(z, y)``."""
+    """A call with a gradient of its own, ``value_and_grad(z, y)``, for libraries that have none."""
 
     value: object
     value_and_grad: object
+
+
+def value_of(call):
+    """What computes the value alone."""
+    return call.value if isinstance(call, Plain) else call
 
 
 class Numpy:
@@ -27,7 +32,7 @@ class Numpy:
         return self.module.asarray(array)
 
     def forward(self, call, z, y, compiled=False):
-        value = call.value if isinstance(call, Plain) else call
+        value = value_of(call)
         return lambda: value(z, y)
 
     def both(self, call, z, y, compiled=False):
@@ -89,7 +94,7 @@ class Torch:
         return self.torch.from_numpy(array).to(self.device)
 
     def forward(self, call, z, y, compiled=False):
-        call = self.torch.compile(call) if compiled else call
+        call = self.torch.compile(value_of(call)) if compiled else value_of(call)
 
         def run():
             with self.torch.no_grad():
@@ -98,7 +103,7 @@ class Torch:
         return run
 
     def both(self, call, z, y, compiled=False):
-        call = self.torch.compile(call) if compiled else call
+        call = self.torch.compile(value_of(call)) if compiled else value_of(call)
         leaf = z.detach().requires_grad_()
 
         def run():
@@ -151,11 +156,11 @@ class Jax:
         return self.jax.numpy.asarray(array)
 
     def forward(self, call, z, y, compiled=False):
-        function = self.jax.jit(call) if compiled else call
+        function = self.jax.jit(value_of(call)) if compiled else value_of(call)
         return lambda: function(z, y)
 
     def both(self, call, z, y, compiled=False):
-        function = self.jax.value_and_grad(call)
+        function = self.jax.value_and_grad(value_of(call))
         function = self.jax.jit(function) if compiled else function
         return lambda: function(z, y)
 

@@ -1,4 +1,4 @@
-"""smp's losses without its encoders, and which packages are there."""
+"""Packages from their folders, smp's losses without its encoders, and which packages are there."""
 
 import importlib.metadata
 import importlib.util
@@ -12,18 +12,20 @@ NAMES = (
 )  # fmt: skip
 
 
-@cache
 def smp_losses():
     """`segmentation_models_pytorch.losses` alone: the package itself imports encoders and all they need."""
     package = importlib.util.find_spec("segmentation_models_pytorch")
     if package is None:
         raise ModuleNotFoundError("No module named 'segmentation_models_pytorch'")
-    folder = Path(package.submodule_search_locations[0]) / "losses"
-    spec = importlib.util.spec_from_file_location(
-        "smp_losses", folder / "__init__.py", submodule_search_locations=[str(folder)]
-    )
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
+    return load("smp_losses", Path(package.submodule_search_locations[0]) / "losses")
+
+
+@cache
+def load(name, folder):
+    """The package in a folder, imported under a name that may be another one."""
+    file = folder / "__init__.py"
+    spec = importlib.util.spec_from_file_location(name, file, submodule_search_locations=[str(folder)])
+    module = sys.modules[name] = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
 

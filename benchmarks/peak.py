@@ -12,16 +12,20 @@ FEW_SCORES = 110_000
 
 
 def probe(contest, name, device):
-    """Bytes that the call needs beside its inputs.
+    """Bytes that a contestant's call needs beside its inputs."""
+    prepare()
+    contest = Contest(**contest)
+    runner, who = LIBRARIES[contest.library](device), contest.contestants()[name]
+    return beside_inputs(runner, contest.shown, lambda given: run_of(contest, who, runner, given))
+
+
+def beside_inputs(runner, workload, make):
+    """Bytes that the call that `make` gives for inputs needs beside these.
 
     What a first call imports and starts, it does before, on few scores.
     """
-    prepare()
-    contest = Contest(**contest)
-    shown, runner = contest.shown, LIBRARIES[contest.library](device)
-    axes = len(shown.shape) - 2
-    side = math.ceil((FEW_SCORES / shown.shape[1]) ** (1 / axes))
-    few = shown._replace(shape=(1, shown.shape[1], *(side for _ in range(axes))))
-    who = contest.contestants()[name]
-    runner.wait(run_of(contest, who, runner, inputs(few))())
-    return runner.peak(run_of(contest, who, runner, inputs(shown)))
+    axes = len(workload.shape) - 2
+    side = math.ceil((FEW_SCORES / workload.shape[1]) ** (1 / axes))
+    few = workload._replace(shape=(1, workload.shape[1], *(side for _ in range(axes))))
+    runner.wait(make(inputs(few))())
+    return runner.peak(make(inputs(workload)))

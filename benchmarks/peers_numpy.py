@@ -1,5 +1,6 @@
 """The peers on NumPy and CuPy, where nobody has losses: what one writes oneself."""
 
+from . import changing
 from . import plain_numpy as plain
 from .libraries import Plain
 from .peer import Peer
@@ -49,4 +50,5 @@ PEERS = [
     Peer("dice_loss", WHOLE, DICE, workloads=(*FIXED, *GROWING)),
     Peer("lovasz_softmax_loss", "Berman's form", forward_alone(plain.lovasz_softmax_and_grad)),
     Peer("lovasz_hinge_loss", "Berman's form", forward_alone(plain.lovasz_hinge_and_grad), "binary"),
+    *changing.PEERS,
 ]

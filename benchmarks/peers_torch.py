@@ -1,5 +1,6 @@
 """The peers on PyTorch: torch itself, smp, MONAI, kornia, and Berman's form of the Lovász losses."""
 
+from . import changing
 from .packages import smp_losses
 from .peer import Peer
 from .workloads import FIXED, GROWING, IGNORED
@@ -225,4 +226,5 @@ PEERS = [
     Peer("lovasz_hinge_loss", "smp", smp_lovasz_hinge, "binary"),
     Peer("lovasz_hinge_loss", "kornia", kornia_region("lovasz_hinge_loss"), "binary", ignores=False),
     Peer("lovasz_hinge_loss", "Berman's form", plain_lovasz_hinge, "binary"),
+    *changing.PEERS,
 ]

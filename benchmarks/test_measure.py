@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from benchmarks import measure, peers_numpy, tables
+from benchmarks import changing, measure, peers_numpy, tables
 from benchmarks.peer import Peer
 from benchmarks.workloads import IGNORED, WORKLOADS, Workload, inputs
 
@@ -83,11 +83,35 @@ def test_inputs(workload):
     assert all(np.array_equal(a, b) for a, b in zip(given, inputs(workload), strict=True))
 
 
-def peers_that_ignore():
-    return [pytest.param(peer, id=f"{peer.loss} {peer.name}") for peer in peers_numpy.PEERS]
+def test_calls_whose_options_change_give_the_number_of_those_they_are_held_to(monkeypatch):
+    monkeypatch.setattr(peers_numpy, "PEERS", changing.PEERS)
+    found = tables.lines(measure.measure("numpy", "W4", "*", "cpu", True, lambda word: None))
+    held = [line for line in found if line.name in {peer.name for peer in changing.PEERS}]
+    assert len(held) == len(changing.PEERS)
+    for line in held:
+        assert line.notes == ()
+        assert len(line.cells) == 2
 
 
-@pytest.mark.parametrize("peer", [p for p in peers_that_ignore() if p.values[0].name != "torch"])
+@pytest.mark.parametrize("varied", changing.CHANGING, ids=lambda varied: varied.name)
+def test_options_that_change(varied):
+    options, z = varied.options(), np.zeros((1, 4, 2), np.float32)
+    values = [options(z)[varied.option] for _ in range(3)]
+    if isinstance(varied.start, tuple):
+        assert values[0].dtype == z.dtype
+        assert tuple(values[0]) == varied.start
+        assert values[0] is values[1] is values[2]
+    else:
+        assert values[0] == varied.start
+        assert len(set(values)) == 3
+
+
+def peers_by_hand():
+    found = (peer for peer in peers_numpy.PEERS if peer.name != "torch" and peer not in changing.PEERS)
+    return [pytest.param(peer, id=f"{peer.loss} {peer.name}") for peer in found]
+
+
+@pytest.mark.parametrize("peer", peers_by_hand())
 def test_peers_by_hand_are_right(peer):
     """Value and gradient are agnoloss's, so that they are worth a comparison."""
     import agnoloss
