@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable
-from functools import partial, wraps
+from functools import wraps
 from typing import Any
 
+from . import autodiff  # noqa: F401 - its function joins the backends
 from .array import Array
-from .autodiff import tape
 from .backends import backend_of
 
 
@@ -85,8 +85,7 @@ def value_and_grad(
             return value
 
         backend = backends[0]
-        found = backend.value_and_grad(partial(checked, **kwargs), wanted, args)
-        value, gradients = found or tape.value_and_grad(backend, checked, wanted, args, kwargs)
+        value, gradients = backend.value_and_grad(checked, wanted, args, kwargs)
         return value, tuple(gradients) if several else gradients[0]
 
     return value_and_gradient

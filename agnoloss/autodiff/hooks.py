@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..array import Array
 from ..backends import Backend
-from ..backends.chunks import cut, several
+from ..backends.chunks import Function, Sums, several, sums_and_gradient
 from ..backends.distances import max_along_back
 
 if TYPE_CHECKING:
@@ -71,32 +71,28 @@ class TapeBackend(Backend):
             inner.log_sigmoid(z), (logits, lambda g: g * inner.xp.exp(inner.log_sigmoid(-z)))
         )
 
+    def differs(self, targets: Array, label: int) -> Array:
+        """Box the inner backend's."""
+        return self.tape.box(self.inner.differs(targets.value, label))
+
     def gather(self, values: Array, labels: Array) -> Array:
-        """Gradient at the pixel's class, zero at the others."""
-        xp, index = self.inner.xp, labels.value
+        """Gradient at the pixel's class, zero at the others; of a table, sums of each class's pixels."""
+        xp, inner, index, classes = self.inner.xp, self.inner, labels.value, values.shape[-1]
 
         def back(g: Array) -> Array:
-            classes = xp.reshape(self.inner.arange(values.shape[1], index), (1, -1, 1))
-            here = xp.expand_dims(index, axis=1) == classes
-            return xp.where(here, xp.expand_dims(g, axis=1), 0.0)
+            if values.ndim < 3:
+                sums = inner.class_sums(g, index, classes)
+                return sums if values.ndim == 2 else xp.sum(sums, axis=0)
+            numbers = xp.reshape(inner.arange(values.shape[1], index), (1, -1, 1))
+            return xp.where(xp.expand_dims(index, axis=1) == numbers, xp.expand_dims(g, axis=1), 0.0)
 
-        return self.tape.note(self.inner.gather(values.value, index), (values, back))
-
-    def lookup(self, table: Array, labels: Array) -> Array:
-        """Each class gets the sum of its pixels' gradients."""
-        xp, index = self.inner.xp, labels.value
-
-        def back(g: Array) -> Array:
-            sums = self.inner.class_sums(g, index, table.shape[-1])
-            return sums if table.ndim == 2 else xp.sum(sums, axis=0)
-
-        return self.tape.note(self.inner.lookup(table.value, index), (table, back))
+        return self.tape.note(inner.gather(values.value, index), (values, back))
 
     def class_sums(self, values: Array, labels: Array, classes: int) -> Array:
         """Each pixel gets the gradient of its class's sum."""
         inner, index = self.inner, labels.value
         sums = inner.class_sums(values.value, index, classes)
-        return self.tape.note(sums, (values, lambda g: inner.lookup(g, index)))
+        return self.tape.note(sums, (values, lambda g: inner.gather(g, index)))
 
     def softmax_sums(
         self,
@@ -171,25 +167,16 @@ class TapeBackend(Backend):
         return dict(zip(names, tape.note_together(outputs.values(), back, (scores, weights)), strict=True))
 
     def in_chunks(
-        self, function: Callable[..., tuple[Array, ...]], scores: Array, beside: Sequence[Any]
-    ) -> tuple[Array, ...]:
-        """With the gradient of each chunk, where scores alone are differentiated, once."""
-        tape = self.tape
-        if not several(scores, self.inner.chunk) or tape.nested:
-            return function(scores, *beside)
-        if not tape.any_tracked(scores) or tape.any_tracked(beside):
-            return super().in_chunks(function, scores, beside)
-        xp, total = self.inner.xp, ()
-        gradient = xp.empty_like(scores.value)
-        for here, part, others in cut(scores.value, tape.plain(list(beside)), self.inner.chunk):
-            leaf = tape.box(part, tracked=True)
-            found = function(leaf, *tape.box(others))
-            one = xp.ones_like(found[0].value)
-            (gradient[here],) = tape.gradients([found[0]], [one], [leaf])
-            values = tape.plain(found)
-            total = values if not total else tuple(x + y for x, y in zip(total, values, strict=True))
-        value = tape.note(total[0], (scores, lambda g: gradient * g))
-        return value, *tape.box(total[1:])
+        self, function: Function, values: Array, beside: Sequence[Any], options: Sequence[Any]
+    ) -> Sums:
+        """With the gradient of each chunk, where the values alone are differentiated, once."""
+        tape, given = self.tape, (values, beside, options)
+        if tape.nested or not several(values, self.inner.chunk):
+            return function(values, *beside, *options)
+        if not tape.any_tracked(values) or tape.any_tracked((beside, options)):
+            return super().in_chunks(function, *given)
+        (total, *others), gradient = sums_and_gradient(self.inner, function, *tape.plain(given))
+        return tape.note(total, (values, lambda g: gradient * g)), *tape.box(others)
 
     def descending(self, errors: Array, payload: Sequence[Array], function: Callable[..., Array]) -> Array:
         """Sort the plain arrays: no gradient flows through the result."""

@@ -8,13 +8,14 @@ boxed arrays, so a box may hold another tape's boxes: differentiation nests.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from types import ModuleType
 from typing import Any
 
 from ..array import Array
 from ..backends import Backend, is_array
+from ..backends.base import TAPE
 from ..compat import device
 from . import rules_of_indexing, rules_of_reductions, rules_of_shapes  # noqa: F401 - their rules join RULES
 from .hooks import TapeBackend
@@ -221,7 +222,13 @@ class Tape:
 
     def note(self, value: Array, *inputs: tuple[Any, Callable[[Array], Array]]) -> Box:
         """Box a result together with, for each input, the rule for its share of the gradient."""
-        parents = tuple([(box, rule) for box, rule in inputs if self.any_tracked(box)])
+        parents = tuple(
+            [
+                (box, rule)
+                for box, rule in inputs
+                if type(box) is Box and box.tracked and box._agnoloss_tape is self
+            ]
+        )
         return Box(value, self, parents, bool(parents))
 
     def note_together(
@@ -295,20 +302,25 @@ def _youngest_first(pending: list[Any]) -> list[Any]:
 
 def value_and_grad(
     backend: Backend,
-    function: Callable[..., Array],
+    function: Callable[..., Any],
     argnums: tuple[int, ...],
     args: tuple[Any, ...],
-    kwargs: dict[str, Any],
-) -> tuple[Array, tuple[Array, ...]]:
-    """Value of a function of arrays and its gradients; every array argument is boxed."""
+    kwargs: Mapping[str, Any],
+) -> tuple[Any, tuple[Array, ...]]:
+    """See `Backend.value_and_grad`; every array argument is boxed."""
     tape = Tape(backend)
     boxes = [tape.box(arg, tracked=i in argnums) for i, arg in enumerate(args)]
     for i in argnums:
         if not isinstance(boxes[i], Box):  # a scalar of NumPy
             boxes[i] = Box(args[i], tape, (), True)
     result = function(*boxes, **{key: tape.box(value) for key, value in kwargs.items()})
+    first = result[0] if isinstance(result, tuple) else result
     wanted = [boxes[i] for i in argnums]
-    if not isinstance(result, Box) or result._agnoloss_tape is not tape:
-        zeros = tuple(backend.xp.zeros_like(box.value) for box in wanted)
-        return tape.plain(result), zeros
-    return result.value, tape.gradients([result], [backend.xp.ones_like(result.value)], wanted)
+    if not isinstance(first, Box) or first._agnoloss_tape is not tape:
+        gradients = tuple(backend.xp.zeros_like(box.value) for box in wanted)
+    else:
+        gradients = tape.gradients([first], [backend.xp.ones_like(first.value)], wanted)
+    return tape.plain(result), gradients
+
+
+TAPE[:] = [value_and_grad]

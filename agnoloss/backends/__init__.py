@@ -67,10 +67,7 @@ def backend_of(array: Any, name: str) -> Backend:
     TypeError
         If it is not an array.
     """
-    try:
-        return _BY_TYPE[type(array)]
-    except KeyError:
-        return _first_met(array, name)
+    return _BY_TYPE.get(type(array)) or _first_met(array, name)
 
 
 def resolve_backend(predictions: Any, *others: Any) -> tuple[Any, Backend]:

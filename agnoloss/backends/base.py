@@ -11,13 +11,12 @@ themselves return None there.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from ..array import Array
 from ..compat import device
-from . import closed_forms, distances, sorting
-from .chunks import cut, several
+from . import chunks, closed_forms, distances, sorting
 from .closed_forms import Pullback
 
 
@@ -37,6 +36,9 @@ class Backend:
 
     chunk = 0
     """Numbers of a chunk where temporaries as large as a binary input hurt, see `in_chunks`; 0 for none."""
+
+    threads = False
+    """Whether functions of the library run beside each other in threads of one process."""
 
     as_array = "{library}.asarray({name})"
     """How to make an array of the library, for messages."""
@@ -91,6 +93,11 @@ class Backend:
             labels = xp.astype(labels, xp.int64 if name in ("uint32", "uint64") else xp.int32)
         return labels if classes is None else xp.clip(labels, 0, classes - 1)
 
+    def differs(self, targets: Array, label: int) -> Array:
+        """Where targets are not a given label, whether or not their dtype can hold it."""
+        low, high = _LIMITS.get(dtype_name(targets.dtype), (label, label))
+        return targets != label if low <= label <= high else targets == targets
+
     # --- constants --------------------------------------------------------------------------
 
     def constant(self, values: Any, dtype: Any, like: Array) -> Array:
@@ -121,18 +128,18 @@ class Backend:
         return below - xp.log1p(xp.exp(xp.where(negative, logits, -logits)))
 
     def gather(self, values: Array, labels: Array) -> Array:
-        """``values[n, labels[n, i], i]``: the entry of each pixel's class, (N, P)."""
+        """The entry of each pixel's class, (N, P).
+
+        ``values[labels[n, i]]`` of a table (C,), ``values[n, labels[n, i]]`` of one (N, C),
+        ``values[n, labels[n, i], i]`` of values (N, C, P).
+        """
         xp = self.xp
+        if values.ndim == 1:
+            return xp.reshape(xp.take(values, xp.reshape(labels, (-1,)), axis=0), labels.shape)
+        if values.ndim == 2:
+            return xp.take_along_axis(values, labels, axis=1)
         index = xp.expand_dims(labels, axis=1)
         return xp.squeeze(xp.take_along_axis(values, index, axis=1), axis=1)
-
-    def lookup(self, table: Array, labels: Array) -> Array:
-        """``table[labels[n, i]]`` of a table (C,), ``table[n, labels[n, i]]`` of one (N, C)."""
-        xp = self.xp
-        if table.ndim == 2:
-            return xp.take_along_axis(table, labels, axis=1)
-        flat = xp.take(table, xp.reshape(labels, (-1,)), axis=0)
-        return xp.reshape(flat, labels.shape)
 
     def class_sums(self, values: Array, labels: Array, classes: int) -> Array:
         """Sum the values (N, P) of each label: (N, C)."""
@@ -168,7 +175,7 @@ class Backend:
             ``"log_p"``: log p_y of each pixel (N, P), exact in the relative sense also where p_y is
             nearly 1, something finite where pixels do not count. ``"tp"``: sum_i u_i [y_i = c] p_ic,
             (N, C). ``"p"``: sum_i u_i p_ic. ``"p2"``: sum_i u_i p_ic^2. ``"mixed"``: sum_c m_c log p_ic
-            of each pixel (N, P).
+            of each pixel (N, P). Without a gradient: ``"y"``: sum_i u_i [y_i = c].
         mix : array, (C,), or None
             The factors m.
         keep : bool
@@ -193,7 +200,7 @@ class Backend:
         wanted: Sequence[str],
         keep: bool = False,
     ) -> tuple[dict[str, Array], Pullback | None]:
-        """Sums over pixels, (N, C) each, of functions of the sigmoid p of scores and of targets y.
+        """What losses need of the sigmoid p of scores, and of targets y.
 
         Parameters
         ----------
@@ -204,8 +211,10 @@ class Backend:
         valid, weights : arrays, (N, 1, P) or (N, C, P), or None
             As in `softmax_sums`.
         wanted : sequence of str
-            What to sum, each times u: ``"p"``, ``"p2"`` (p^2), ``"py"`` (p y), ``"tp"`` (min(p, y), with
-            slope y where p = y).
+            ``"log_p"``: of integer targets, log p of the true side of each element (N, C, P), something
+            finite where it does not count. Sums over pixels, (N, C): ``"p"``: sum_i u_i p_ic. ``"p2"``:
+            sum_i u_i p_ic^2. ``"py"``: sum_i u_i p_ic y_ic. ``"tp"``: sum_i u_i min(p_ic, y_ic), with
+            slope y where p = y. Without a gradient: ``"y"``, ``"y2"`` and ``"u"``, sums of u y, u y^2, u.
         keep : bool
             Whether gradients will be asked for.
 
@@ -217,24 +226,29 @@ class Backend:
         return closed_forms.sigmoid_sums(self, scores, targets, valid, weights, wanted)
 
     def in_chunks(
-        self, function: Callable[..., tuple[Array, ...]], scores: Array, beside: Sequence[Any]
-    ) -> tuple[Array, ...]:
+        self,
+        function: chunks.Function,
+        values: Array,
+        beside: Sequence[Array | None],
+        options: Sequence[Any],
+    ) -> chunks.Sums:
         """Sums over pixels, some pixels at a time, with the gradient of each chunk taken at once.
 
         Parameters
         ----------
         function : callable
-            ``function(scores, *beside)``: sums () of scores (N, C, P) and what belongs to them; the first
-            depends on the scores, the others do not.
-        scores : array, (N, C, P)
-            What is differentiated.
-        beside : sequence
-            Arrays ``(N, ..., P)`` to cut along with them, other arrays and None as they are.
+            ``function(values, *beside, *options)``: sums () of values (N, C, P) and what belongs to them;
+            the first depends on the values, the others do not.
+        values : array
+            What is differentiated: scores, or what a rule made of them.
+        beside : sequence of arrays, (N, ..., P), or None
+            What to cut along with them.
+        options : sequence
+            What is the same for all.
         """
-        if not several(scores, self.chunk):
-            return function(scores, *beside)
-        parts = [function(part, *others) for _, part, others in cut(scores, beside, self.chunk)]
-        return tuple(sum(values[1:], values[0]) for values in zip(*parts, strict=True))
+        if not chunks.several(values, self.chunk):
+            return function(values, *beside, *options)
+        return chunks.sums(function, values, beside, options, self.chunk)
 
     def sorted_sums(
         self,
@@ -254,8 +268,8 @@ class Backend:
         ----------
         scores : array, (N, C, P)
             What `link` turns into errors; anything where elements do not count.
-        foreground : array, (N, C, P), bool
-            Which pixels are of each class.
+        foreground : array, (N, C, P), bool, or (N, P), integer
+            Which pixels are of each class; or the class of each.
         valid, weights : arrays, (N, 1, P) or (N, C, P), or None
             As in `softmax_sums`.
         link : str
@@ -348,10 +362,30 @@ class Backend:
     # --- gradients --------------------------------------------------------------------------
 
     def value_and_grad(
-        self, function: Callable[..., Array], argnums: tuple[int, ...], args: tuple[Any, ...]
-    ) -> tuple[Array, tuple[Array, ...]] | None:
-        """Value of a function and its gradients; None if the library has none, and the tape's will do."""
-        return None
+        self,
+        function: Callable[..., Any],
+        argnums: tuple[int, ...],
+        args: tuple[Any, ...],
+        kwargs: Mapping[str, Any] | None = None,
+    ) -> tuple[Any, tuple[Array, ...]]:
+        """Value of a function and its gradients, by the tape.
+
+        Parameters
+        ----------
+        function : callable
+            Of ``*args, **kwargs`` to one number, or a tuple of which the first is to be differentiated.
+        argnums : tuple of ints
+            Positions of the arguments to differentiate with respect to.
+        args, kwargs : tuple, mapping
+            What it is called with.
+        """
+        (differentiate,) = TAPE
+        found: tuple[Any, tuple[Array, ...]] = differentiate(self, function, argnums, args, kwargs or {})
+        return found
+
+
+TAPE: list[Callable[..., Any]] = []
+"""How to differentiate arrays of a library that cannot: `agnoloss.autodiff` puts its function here."""
 
 
 def _beside(like: Array) -> dict[str, Any]:
@@ -360,6 +394,11 @@ def _beside(like: Array) -> dict[str, Any]:
         return {"device": device(like)}
     except AttributeError:
         return {}
+
+
+_LIMITS = {f"int{b}": (-(2 ** (b - 1)), 2 ** (b - 1) - 1) for b in (8, 16, 32, 64)}
+_LIMITS |= {f"uint{b}": (0, 2**b - 1) for b in (8, 16, 32, 64)}
+"""Smallest and largest number of each integer dtype."""
 
 
 def dtype_name(dtype: Any) -> str:

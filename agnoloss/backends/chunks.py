@@ -3,38 +3,67 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
-from typing import Any
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any
 
 from ..array import Array
+from .threads import in_threads
+
+if TYPE_CHECKING:
+    from .base import Backend
+
+Sums = tuple[Array, ...]
+Function = Callable[..., Sums]
+"""``function(values, *beside, *options)``: sums of values (N, C, P), of which the first depends on them."""
 
 
-def cut(scores: Array, beside: Sequence[Any], size: int) -> Iterator[tuple[Any, Array, list[Any]]]:
-    """Cut scores (N, C, P) into chunks of about `size` numbers, and what lies beside them.
+def several(values: Array, size: int) -> bool:
+    """Whether there is more than one chunk."""
+    return bool(size) and math.prod(values.shape) >= 2 * size
+
+
+def cut(values: Array, beside: Sequence[Array | None], size: int) -> Iterator[tuple[Any, list[Any]]]:
+    """Cut values (N, C, P) and arrays (N, ..., P) beside them into chunks of about `size` values.
 
     Yields
     ------
     tuple
-        Where the chunk is, as an index of the scores; the chunk; what belongs to it: arrays whose first
-        and last axes are those of the scores are cut, anything else is the same for all.
+        Where the chunk is, as an index of the values; and the chunk of each array.
     """
-    images, channels, count = scores.shape
-    several = max(size // max(channels * count, 1), 1)
-    width = max(size // max(channels, 1), 1) if several == 1 else count
-    for n in range(0, images, several):
+    images, channels, count = values.shape
+    together = max(size // max(channels * count, 1), 1)
+    width = max(size // max(channels, 1), 1) if together == 1 else count
+    for n in range(0, images, together):
         for p in range(0, count, width):
-            here = (slice(n, n + several), slice(None), slice(p, p + width))
-            parts = [
-                value[here[0], ..., here[2]] if _belongs(value, images, count) else value for value in beside
-            ]
-            yield here, scores[here], parts
+            here = (slice(n, n + together), ..., slice(p, p + width))
+            yield here, [None if array is None else array[here] for array in (values, *beside)]
 
 
-def several(scores: Array, size: int) -> bool:
-    """Whether there is more than one chunk."""
-    return bool(size) and math.prod(scores.shape) >= 2 * size
+def sums(function: Function, values: Array, beside: Sequence[Any], options: Sequence[Any], size: int) -> Sums:
+    """Sums of all chunks."""
+    parts = [function(*arrays, *options) for _, arrays in cut(values, beside, size)]
+    return tuple(sum(found[1:], found[0]) for found in zip(*parts, strict=True))
 
 
-def _belongs(value: Any, images: int, count: int) -> bool:
-    shape = getattr(value, "shape", ())
-    return len(shape) >= 2 and shape[0] == images and shape[-1] == count
+def sums_and_gradient(
+    backend: Backend,
+    function: Function,
+    values: Array,
+    beside: Sequence[Any],
+    options: Sequence[Any],
+    threads: int | None = None,
+) -> tuple[Sums, Array]:
+    """Sums of all chunks, and the first one's gradient, taken while a chunk lies in the cache."""
+    if not several(values, backend.chunk):
+        found, (gradient,) = backend.value_and_grad(function, (0,), (values, *beside, *options))
+        return tuple(found), gradient
+    gradient = backend.xp.empty_like(values)
+
+    def of_chunk(chunk: tuple[Any, list[Any]]) -> Sums:
+        here, arrays = chunk
+        found, (gradient[here],) = backend.value_and_grad(function, (0,), (*arrays, *options))
+        return tuple(found)
+
+    parts = list(cut(values, beside, backend.chunk))
+    by_chunk = in_threads(of_chunk, parts, threads if backend.threads else 1)
+    return tuple(sum(found[1:], found[0]) for found in zip(*by_chunk, strict=True)), gradient

@@ -61,6 +61,8 @@ def softmax_sums(
         outputs["log_p"] = xp.where(far, (backend.gather(scores, labels) - shift) - xp.log(total), near)
     if "tp" in wanted:
         outputs["tp"] = backend.class_sums(weighted(own / total), labels, classes)
+    if "y" in wanted:
+        outputs["y"] = backend.class_sums(weighted(xp.ones_like(own)), labels, classes)
     if "p" in wanted or "p2" in wanted:
         p = e / column(total, axis=1)
         for name, power in (("p", p), ("p2", p * p)):
@@ -81,13 +83,13 @@ def softmax_sums(
         g, g_y = xp.zeros_like(p), xp.zeros_like(own)
         squares = xp.zeros_like(own)
         if "p" in given:
-            g, g_y = g + column(given["p"], axis=2), g_y + backend.lookup(given["p"], labels)
+            g, g_y = g + column(given["p"], axis=2), g_y + backend.gather(given["p"], labels)
         if "p2" in given:
             b = column(given["p2"], axis=2)
-            g, g_y = g + 2 * p * b, g_y + 2 * p_y * backend.lookup(given["p2"], labels)
+            g, g_y = g + 2 * p * b, g_y + 2 * p_y * backend.gather(given["p2"], labels)
             squares = xp.sum(p * p * b, axis=1)
         if "tp" in given:
-            g_y = g_y + backend.lookup(given["tp"], labels)
+            g_y = g_y + backend.gather(given["tp"], labels)
         rest = xp.sum(xp.where(here, 0.0, p * g), axis=1)
         mean = rest + p_y * g_y
         # u p_c (g_c - sum_k p_k g_k) - d p_c;  1 - p_y in place of p_y where c = y
@@ -129,6 +131,9 @@ def sigmoid_sums(
         "p2": lambda: p * p,
         "py": lambda: p * y,
         "tp": lambda: smaller(xp, p, y),
+        "y": lambda: y,
+        "y2": lambda: y * y,
+        "u": lambda: xp.ones_like(y),
     }
     # the same, differentiated by z
     slopes: dict[str, Callable[[], Array]] = {
@@ -144,15 +149,22 @@ def sigmoid_sums(
     def summed(values: Array) -> Array:
         return xp.sum(values if u is None else values * u, axis=2)
 
-    outputs = {name: summed(terms[name]()) for name in wanted}
+    outputs = {name: summed(terms[name]()) for name in wanted if name != "log_p"}
+    signs = 2 * y - 1
+    if "log_p" in wanted:
+        outputs["log_p"] = backend.log_sigmoid(z * signs)
 
     def pullback(given: Mapping[str, Array], of_weights: bool) -> tuple[Array, Array | None]:
-        of_each = {name: xp.expand_dims(gradient, axis=2) for name, gradient in given.items()}
-        gradient = sum(b * slopes[name]() for name, b in of_each.items())
-        gradient = _masked(xp, gradient if u is None else gradient * u, valid)
+        of_each = {name: xp.expand_dims(g, axis=2) for name, g in given.items() if name in slopes}
+        gradient = sum((b * slopes[name]() for name, b in of_each.items()), xp.zeros_like(p))
+        gradient = gradient if u is None else gradient * u
+        if "log_p" in given:
+            gradient = gradient + given["log_p"] * (y * q - (1 - y) * p)
+        gradient = _masked(xp, gradient, valid)
         if not of_weights:
             return gradient, None
-        of_u = _masked(xp, sum(b * terms[name]() for name, b in of_each.items()), valid)
+        of_u = sum((b * terms[name]() for name, b in of_each.items()), xp.zeros_like(p))
+        of_u = _masked(xp, of_u, valid)
         alone = u is not None and u.shape[1] != of_u.shape[1]
         return gradient, xp.sum(of_u, axis=1, keepdims=True) if alone else of_u
 

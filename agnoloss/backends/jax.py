@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -114,10 +114,16 @@ class Jax(Backend):
         return _nearest_two_distances(self, labels, spacing, dtype)
 
     def value_and_grad(
-        self, function: Callable[..., Array], argnums: tuple[int, ...], args: tuple[Any, ...]
+        self,
+        function: Callable[..., Array],
+        argnums: tuple[int, ...],
+        args: tuple[Any, ...],
+        kwargs: Mapping[str, Any] | None = None,
     ) -> tuple[Array, tuple[Array, ...]]:
         """Value and gradients by ``jax.value_and_grad``."""
-        result: tuple[Array, tuple[Array, ...]] = jax.value_and_grad(function, argnums)(*args)
+        result: tuple[Array, tuple[Array, ...]] = jax.value_and_grad(function, argnums)(
+            *args, **(kwargs or {})
+        )
         return result
 
 

@@ -12,6 +12,9 @@ from .closed_forms import smaller
 from .numpy_softmax import PIECE, SMALL, Piece, pieces
 from .threads import in_threads
 
+_SLOPES = ("p", "p2", "py", "tp")
+"""Sums that depend on the scores."""
+
 
 class SigmoidSums:
     """Forward and backward of `Backend.sigmoid_sums`, whose parameters these are; `threads` at most."""
@@ -26,20 +29,24 @@ class SigmoidSums:
         threads: int | None,
     ) -> None:
         self.scores, self.targets, self.valid, self.weights = scores, targets, valid, weights
-        self.wanted, self.hard = tuple(wanted), targets.dtype.kind in "biu"
+        self.hard = targets.dtype.kind in "biu"
         self.threads = threads if scores.size >= SMALL else 1
         images, channels, count = scores.shape
         self.pieces = pieces(images, count, max(PIECE // max(channels, 1), 1))
+        self.log_p = np.empty(scores.shape, scores.dtype) if "log_p" in wanted else None
+        self.sums = tuple(name for name in wanted if name != "log_p")
         # NaN and infinite scores are rare, and show: they are masked where that is needed
         for self.masked in (False, True):
-            parts = in_threads(self._sums, self.pieces, self.threads)
-            totals = np.zeros((len(self.wanted), images, channels))
-            for (n, _), sums in zip(self.pieces, parts, strict=True):
-                totals[:, n] += sums
-            if np.isfinite(totals).all():
+            parts = in_threads(self._look, self.pieces, self.threads)
+            totals = np.zeros((len(self.sums), images, channels))
+            for (n, _), (sums, _) in zip(self.pieces, parts, strict=True):
+                for total, part in zip(totals, sums, strict=True):
+                    total[n] += part
+            if all(finite for _, finite in parts):
                 break
-        found = totals.astype(scores.dtype)
-        self.outputs = {name: found[i] for i, name in enumerate(self.wanted)}
+        self.outputs = dict(zip(self.sums, totals.astype(scores.dtype), strict=True))
+        if self.log_p is not None:
+            self.outputs["log_p"] = self.log_p
 
     def _inputs(self, piece: Piece) -> tuple[Array, Array, Array | None]:
         """Scores z, targets y and weights u of a piece."""
@@ -54,22 +61,38 @@ class SigmoidSums:
             return z, y, self.weights[n, :, p]
         return z, y, None if valid is None else valid.astype(z.dtype)
 
-    def _sums(self, piece: Piece) -> list[Array]:
-        """What is wanted, summed over the pixels of a piece."""
+    def _look(self, piece: Piece) -> tuple[list[Array], bool]:
+        """Sums over the pixels of a piece, and whether all is finite; leave log p of the true side."""
+        n, at = piece
         with np.errstate(all="ignore"):
             z, y, u = self._inputs(piece)
+            finite = True
+            if self.log_p is not None:
+                # log p = min(m, 0) - log(1 + e^-|m|) of m = z (2 y - 1)
+                signs = y + y
+                signs -= 1
+                signs *= z
+                tail = np.exp(np.negative(np.abs(signs)))
+                np.log1p(tail, out=tail)
+                log_p = np.subtract(np.minimum(signs, 0, out=signs), tail, out=self.log_p[n, :, at])
+                finite = self.valid is None or bool(log_p.min() > -np.inf)
+            if not self.sums:
+                return [], finite
             terms = self._terms(z, y)
-            return [(terms[name] if u is None else terms[name] * u).sum(axis=2) for name in self.wanted]
+            sums = [(terms[name] if u is None else terms[name] * u).sum(axis=2) for name in self.sums]
+            return sums, finite and all(np.isfinite(part).all() for part in sums)
 
     def _terms(self, z: Array, y: Array) -> dict[str, Array]:
         """What each element adds, before its weight."""
-        p = _sigmoid(z)
-        terms = {"p": p}
-        if "p2" in self.wanted:
+        terms = {"y": y, "u": np.broadcast_to(z.dtype.type(1), y.shape)}
+        if "y2" in self.sums:
+            terms["y2"] = y * y
+        p = terms["p"] = _sigmoid(z)
+        if "p2" in self.sums:
             terms["p2"] = p * p
-        if "py" in self.wanted or self.hard:
+        if "py" in self.sums or self.hard:
             terms["py"] = terms["tp"] = p * y  # min(p, y) is p y for labels
-        if "tp" in self.wanted and not self.hard:
+        if "tp" in self.sums and not self.hard:
             terms["tp"] = smaller(np, p, y)
         return terms
 
@@ -86,20 +109,29 @@ class SigmoidSums:
     def _write(self, piece: Piece, given: Mapping[str, Array], gradient: Array, of_u: Array | None) -> None:
         """Gradients of a piece."""
         n, at = piece
-        b = {name: of_sum[n, :, None] for name, of_sum in given.items()}
+        b = {name: of_sum[n, :, None] for name, of_sum in given.items() if name in _SLOPES}
         with np.errstate(all="ignore"):
             z, y, u = self._inputs(piece)
-            p, q = _sigmoid(z), _sigmoid(-z)
-            slope = b.get("p", z.dtype.type(0))
-            if "p2" in b:
-                slope = slope + 2 * p * b["p2"]
-            if "py" in b:
-                slope = slope + y * b["py"]
-            if "tp" in b:
-                inside = y if self.hard else np.where(p < y, 1, np.where(p == y, y, 0)).astype(z.dtype)
-                slope = slope + inside * b["tp"]
-            slope = p * q * slope
-            slope = slope if u is None else slope * u
+            slope: Array = z.dtype.type(0)
+            if b:
+                p, q = _sigmoid(z), _sigmoid(-z)
+                slope = b.get("p", slope)
+                if "p2" in b:
+                    slope = slope + 2 * p * b["p2"]
+                if "py" in b:
+                    slope = slope + y * b["py"]
+                if "tp" in b:
+                    inside = y if self.hard else np.where(p < y, 1, np.where(p == y, y, 0)).astype(z.dtype)
+                    slope = slope + inside * b["tp"]
+                slope = p * q * slope
+                slope = slope if u is None else slope * u
+            if self.log_p is not None and "log_p" in given:
+                # d (1 - p) (2 y - 1)
+                rest = np.expm1(self.log_p[n, :, at])
+                y += y
+                rest *= np.subtract(1, y, out=y)
+                rest *= given["log_p"][n, :, at]
+                slope = slope + rest if b else rest
             if self.masked and self.valid is not None:
                 slope = np.where(self.valid[n, :, at], slope, z.dtype.type(0))
             gradient[n, :, at] = slope

@@ -17,8 +17,8 @@ from .threads import in_threads
 Piece = tuple[slice, slice]
 """Some images and some of their pixels."""
 
-PIECE = 100_000
-"""Scores of a piece: with a copy of it in a core's cache."""
+PIECE = 400_000
+"""Scores of a piece: with fewer Python takes a part of the time, with more they leave the cache."""
 
 SMALL = 200_000
 """With fewer scores threads cost more than they save."""
@@ -60,119 +60,126 @@ class SoftmaxSums:
         keep: bool,
         threads: int | None,
     ) -> None:
-        self.scores, self.labels, self.valid, self.weights, self.mix = scores, labels, valid, weights, mix
-        self.wanted, self.powers = wanted, [name for name in ("p", "p2") if name in wanted]
-        self.entropy = not self.powers and "tp" not in wanted and mix is None
+        self.scores, self.labels, self.valid, self.weights = scores, labels, valid, weights
+        self.mix = np.zeros(scores.shape[1], scores.dtype) if mix is None else mix
+        self.sums = [name for name in wanted if name not in ("log_p", "mixed")]
+        self.entropy = not self.sums and mix is None
         self.threads = threads if scores.size >= SMALL else 1
         images, classes, count = scores.shape
         self.pieces = pieces(images, count, max(PIECE // max(classes, 1), 1))
+        self._columns = np.arange(count)
+        self._at: Array | None = None  # of a single piece
+        self.outputs = {
+            name: np.empty((images, count), scores.dtype) for name in wanted if name not in self.sums
+        }
+        # e^(z - shift) of the label's class and summed over all others
         self.own, self.others = np.empty((2, images, count), scores.dtype)
         self.place = self._look(keep)
-        with np.errstate(all="ignore"):
-            self.outputs = self._outputs()
 
     # --- forward ----------------------------------------------------------------------------
 
     def _look(self, keep: bool) -> Array | None:
-        """Exponentials of the own and the other classes of every pixel, unshifted if that is safe."""
+        """Outputs, with scores unshifted if that is safe; leave exponentials or probabilities in an array."""
         place = np.empty(self.scores.shape, self.scores.dtype) if keep else None
         for masked, shifted in _ATTEMPTS:
-            self.shift = np.empty_like(self.own) if shifted else None
-            look = partial(self._look_at, place=place, masked=masked)
-            self.sums = in_threads(look, self.pieces, self.threads)
-            with np.errstate(all="ignore"):
-                self.total = self.own + self.others
-            if not self.total.size or (_SAFE[0] < self.total.min() and self.total.max() < _SAFE[1]):
+            look = partial(self._look_at, place=place, masked=masked, shifted=shifted)
+            found = in_threads(look, self.pieces, self.threads)
+            if all(safe for safe, _ in found):
                 break
+        images, classes, _ = self.scores.shape
+        totals = np.zeros((len(self.sums), images, classes))  # float32 loses digits where pieces are many
+        for (n, _), (_, sums) in zip(self.pieces, found, strict=True):
+            for total, part in zip(totals, sums, strict=True):
+                total[n] += part
+        self.outputs |= zip(self.sums, totals.astype(self.scores.dtype), strict=True)
         return place
 
-    def _look_at(self, piece: Piece, place: Array | None, masked: bool) -> list[Array]:
-        """Leave exponentials of a piece in the place, or probabilities, and sum these over its pixels."""
+    def _look_at(
+        self, piece: Piece, place: Array | None, masked: bool, shifted: bool
+    ) -> tuple[bool, list[Array]]:
+        """Whether the exponentials of a piece are exact, and sums over its pixels."""
         n, p = piece
-        z, valid = self.scores[n, :, p], None if self.valid is None else self.valid[n, p]
+        z, zero = self.scores[n, :, p], self.scores.dtype.type(0)
+        valid = None if self.valid is None else self.valid[piece]
         with np.errstate(all="ignore"):
             if masked and valid is not None:
-                z = np.where(valid[:, None], z, z.dtype.type(0))
+                z = np.where(valid[:, None], z, zero)
             e = np.empty(z.shape, z.dtype) if place is None else place[n, :, p]
-            if self.shift is not None:
-                self.shift[n, p] = z.max(axis=1)
-                z = np.subtract(z, self.shift[n, None, p], out=e)
+            if shifted:
+                z = z - z.max(axis=1, keepdims=True)
             np.exp(z, out=e)
             memory, at = self._own_entries(piece, e if place is None else place)
-            self.own[n, p] = memory.take(at)
+            own = memory.take(at)
             memory[at] = 0.0
-            self.others[n, p] = e.sum(axis=1)
+            others = e.sum(axis=1)
+            total = own + others
+            self.own[piece], self.others[piece] = own, others
+            safe = shifted or not total.size or bool(_SAFE[0] < total.min() and total.max() < _SAFE[1])
+            if "log_p" in self.outputs:
+                self.outputs["log_p"][piece] = self._log_p(z, piece, valid)
+            if "mixed" in self.outputs:
+                # sum_c m_c log p_c; 0 times minus infinity is nothing of a class without a share
+                share = self.mix != 0
+                logs = np.einsum("ncp,c->np", z if share.all() else z[:, share], self.mix[share])
+                self.outputs["mixed"][piece] = logs - self.mix.sum() * np.log(total)
             if self.entropy:
-                return []
-            inverse = np.reciprocal(self.own[n, p] + self.others[n, p])
+                return safe, []
+            inverse = np.reciprocal(total)
             if valid is not None:
                 inverse *= valid
             e *= inverse[:, None]
-            return [self._sum_pixels(e if name == "p" else e * e, piece) for name in self.powers]
+            return safe, self._sum_pixels(e, own * inverse, piece)
 
-    def _sum_pixels(self, values: Array, piece: Piece) -> Array:
-        if self.weights is None:
-            return values.sum(axis=2)
-        return np.einsum("ncp,np->nc", values, self.weights[piece])
+    def _log_p(self, z: Array, piece: Piece, valid: Array | None) -> Array:
+        """log p_y = -log(1 + sum_(c != y) e^(z_c - z_y))."""
+        ratio = self.others[piece] / self.own[piece]
+        far = None if not ratio.size or ratio.max() < _FAR else ~(ratio < _FAR)
+        log_p = np.negative(np.log1p(ratio, out=ratio), out=ratio)
+        if far is None:
+            return log_p
+        own = np.take_along_axis(z, self.labels[piece][:, None].astype(np.intp), axis=1)[:, 0]
+        log_p = np.where(far, own - np.log(self.own[piece] + self.others[piece]), log_p)
+        return log_p if valid is None else np.where(valid, log_p, log_p.dtype.type(0))
+
+    def _sum_pixels(self, p: Array, p_y: Array, piece: Piece) -> list[Array]:
+        """What is wanted of probabilities of other classes and of the label's, (n, C) each."""
+        u = None if self.weights is None else self.weights[piece]
+        labels, classes = self.labels[piece], p.shape[1]
+
+        def of_labels(values: Array) -> Array:
+            return class_sums(values if u is None else values * u, labels, classes)
+
+        def of_others(values: Array) -> Array:
+            return values.sum(axis=2) if u is None else np.einsum("ncp,np->nc", values, u)
+
+        found = {"tp": of_labels(p_y)}
+        if "y" in self.sums:
+            found["y"] = of_labels(
+                np.ones_like(p_y) if self.valid is None else self.valid[piece].astype(p_y.dtype)
+            )
+        if "p" in self.sums:
+            found["p"] = of_others(p) + found["tp"]
+        if "p2" in self.sums:
+            found["p2"] = of_others(p * p) + of_labels(p_y * p_y)
+        return [found[name] for name in self.sums]
 
     def _own_entries(self, piece: Piece, array: Array) -> tuple[Array, Array]:
-        """The memory of an array of all scores, or those of a piece, and where in it the labels' own lie."""
+        """Memory of an array of all scores, or of a piece, and where in it the labels' own entries lie."""
         n, p = piece
         _, classes, width = array.shape
         whole = array.shape == self.scores.shape
-        at = np.multiply(self.labels[n, p], width, dtype=np.intp)
-        at += np.arange(at.shape[1]) + (p.start if whole else 0)
-        images = np.arange(at.shape[0]) + (n.start if whole else 0)
-        if images.size > 1 or images.any():
-            at += (images * (classes * width))[:, None]
+        if whole:
+            array = array[n]
+        if self._at is None:
+            at = np.multiply(self.labels[piece], width, dtype=np.intp)
+            at += self._columns[p if whole else slice(p.stop - p.start)]
+            if len(at) > 1:
+                at += (np.arange(len(at)) * (classes * width))[:, None]
+            if len(self.pieces) == 1:
+                self._at = at
+        else:
+            at = self._at
         return array.reshape(-1), at
-
-    def _outputs(self) -> dict[str, Array]:
-        found: dict[str, Array] = {}
-        if "log_p" in self.wanted:
-            found["log_p"] = self._log_p()
-        if "mixed" in self.wanted:
-            found["mixed"] = self._mixed()
-        if self.powers or "tp" in self.wanted:
-            p = self.own / self.total
-            weighted = p if self.valid is None else p * self.valid
-            weighted = weighted if self.weights is None else weighted * self.weights
-            found["tp"] = class_sums(weighted, self.labels, self.scores.shape[1])
-            for i, name in enumerate(self.powers):
-                own = (
-                    found["tp"]
-                    if name == "p"
-                    else class_sums(weighted * p, self.labels, self.scores.shape[1])
-                )
-                total = own.astype(np.float64)  # float32 loses digits where pieces are many
-                for (n, _), sums in zip(self.pieces, self.sums, strict=True):
-                    total[n] += sums[i]
-                found[name] = total.astype(p.dtype)
-        return found
-
-    def _log_p(self) -> Array:
-        """log p_y = -log(1 + sum_(c != y) e^(z_c - z_y))."""
-        ratio = self.others / self.own
-        far = None if not ratio.size or ratio.max() < _FAR else ~(ratio < _FAR)
-        log_p = np.negative(np.log1p(ratio, out=ratio), out=ratio)
-        if far is not None:
-            own = np.take_along_axis(self.scores, self.labels[:, None].astype(np.intp), axis=1)[:, 0]
-            own = own if self.shift is None else own - self.shift
-            log_p = np.where(far, own - np.log(self.total), log_p)
-            if self.valid is not None:
-                log_p = np.where(self.valid, log_p, log_p.dtype.type(0))
-        return log_p
-
-    def _mixed(self) -> Array:
-        """sum_c m_c log p_c = sum_c m_c z_c - log(sum_c e^(z_c)) sum_c m_c."""
-        z = self.scores
-        if self.valid is not None:
-            z = np.where(self.valid[:, None], z, z.dtype.type(0))
-        if self.shift is not None:
-            z = z - self.shift[:, None]
-        chosen = self.mix != 0  # 0 times minus infinity is none of a class without a share
-        logs = np.einsum("ncp,c->np", z if chosen.all() else z[:, chosen], self.mix[chosen])
-        return logs - self.mix.sum() * np.log(self.total)
 
     # --- backward ---------------------------------------------------------------------------
 
@@ -182,70 +189,65 @@ class SoftmaxSums:
         place = self._look(keep=True) if self.place is None else self.place
         self.place = None
         assert place is not None
-        d = given.get("log_p")
-        if d is not None and self.valid is not None:
-            d = d * self.valid
-        if self.entropy and d is not None:
-            scale = d / self.total
-            np.negative(scale, out=scale)
-            own, mean = d * (self.others / self.total), None
-            work = partial(self._scale, place=place, scale=scale, own=own)
+        mean = np.empty_like(self.own) if of_weights else None
+        if self.entropy:
+            work = partial(self._scale, place=place, d=given["log_p"])
         else:
-            mean = np.empty_like(self.own) if of_weights else None
-            work = partial(self._combine, place=place, given=given, d=d, mean=mean)
+            work = partial(self._combine, place=place, given=given, mean=mean)
         in_threads(work, self.pieces, self.threads)
         return place, mean
 
-    def _scale(self, piece: Piece, place: Array, scale: Array, own: Array) -> None:
+    def _scale(self, piece: Piece, place: Array, d: Array) -> None:
         """-d p_c of the other classes, d (1 - p_y) of the label's."""
         n, p = piece
-        place[n, :, p] *= scale[n, None, p]
-        memory, at = self._own_entries(piece, place)
-        memory[at] = own[piece]
+        with np.errstate(all="ignore"):
+            scale = d[piece] if self.valid is None else d[piece] * self.valid[piece]
+            scale = scale / (self.own[piece] + self.others[piece])
+            own = scale * self.others[piece]
+            place[n, :, p] *= np.negative(scale, out=scale)[:, None]
+            memory, at = self._own_entries(piece, place)
+            memory[at] = own
 
-    def _combine(
-        self, piece: Piece, place: Array, given: Mapping[str, Array], d: Array | None, mean: Array | None
-    ) -> None:
+    def _combine(self, piece: Piece, place: Array, given: Mapping[str, Array], mean: Array | None) -> None:
         """u p_c (g_c - sum_k p_k g_k) - d p_c, with g_c the gradient of p_c; the label's with 1 - p_y."""
         n, p = piece
-        e, labels = place[n, :, p], self.labels[piece]
-        total = self.total[piece]
-        p_y, q = self.own[piece] / total, self.others[piece] / total  # q is 1 - p_y
-        u = self.weights[piece] if self.weights is not None else None
-        if self.valid is not None:
-            counts = self.valid[piece]
-            p_y, q = p_y * counts, q * counts
-        zero = e.dtype.type(0)
-        b, b2, a = (given[name][n] if name in given else None for name in ("p", "p2", "tp"))
-        g = zero if b is None else b[:, :, None]
-        rest = zero if b is None else np.einsum("ncp,nc->np", e, b)  # sum of p_c g_c over other classes
-        g_y = zero if b is None else lookup(b, labels)
-        squares = zero
-        if b2 is not None:
-            g = g + 2 * e * b2[:, :, None]
-            squares = np.einsum("ncp,ncp,nc->np", e, e, b2)
-            b2_y = lookup(b2, labels)
-            rest, g_y, squares = rest + 2 * squares, g_y + 2 * p_y * b2_y, squares + p_y * p_y * b2_y
-        if a is not None:
-            g_y = g_y + lookup(a, labels)
-        average = rest + p_y * g_y
-        if mean is not None:
-            mean[piece] = average - squares
-        own = p_y * (g_y * q - rest)
-        shift = average
-        if u is not None:
-            own, shift, g = own * u, average * u, g * u[:, None]
-        if d is not None:
-            own, shift = own + d[piece] * q, shift + d[piece]
-        if "mixed" in given:
-            s = given["mixed"][piece] if self.valid is None else given["mixed"][piece] * self.valid[piece]
-            share = s * self.mix.sum()
-            shift, own = shift + share, own + s * self.mix[labels] - share * p_y
-        e *= g - shift[:, None]
-        if "mixed" in given:
-            e += s[:, None] * self.mix[:, None]
-        memory, at = self._own_entries(piece, place)
-        memory[at] = own
+        e, labels, zero = place[n, :, p], self.labels[piece], place.dtype.type(0)
+        valid = None if self.valid is None else self.valid[piece]
+        with np.errstate(all="ignore"):
+            total = self.own[piece] + self.others[piece]
+            p_y, q = self.own[piece] / total, self.others[piece] / total  # q is 1 - p_y
+            if valid is not None:
+                p_y, q = p_y * valid, q * valid
+            b, b2, a = (given[name][n] if name in given else None for name in ("p", "p2", "tp"))
+            g: Array = zero
+            rest, g_y, squares = zero, zero, zero  # rest: sum of p_c g_c over other classes
+            if b is not None:
+                g, rest, g_y = b[:, :, None], np.einsum("ncp,nc->np", e, b), lookup(b, labels)
+            if b2 is not None:
+                squares, b2_y = np.einsum("ncp,ncp,nc->np", e, e, b2), lookup(b2, labels)
+                g, rest, g_y = g + 2 * e * b2[:, :, None], rest + 2 * squares, g_y + 2 * p_y * b2_y
+                squares = squares + p_y * p_y * b2_y
+            if a is not None:
+                g_y = g_y + lookup(a, labels)
+            shift = rest + p_y * g_y
+            own = p_y * (g_y * q - rest)
+            if mean is not None:
+                mean[piece] = shift - squares
+            if self.weights is not None:
+                u = self.weights[piece]
+                own, shift, g = own * u, shift * u, g * u[:, None]
+            if "log_p" in given:
+                d = given["log_p"][piece]
+                own, shift = own + d * q, shift + d
+            if "mixed" in given:
+                s = given["mixed"][piece] if valid is None else given["mixed"][piece] * valid
+                share = s * self.mix.sum()
+                own, shift = own + s * self.mix[labels] - share * p_y, shift + share
+            e *= g - shift[:, None]
+            if "mixed" in given:
+                e += s[:, None] * self.mix[:, None]
+            memory, at = self._own_entries(piece, place)
+            memory[at] = own
 
 
 def class_sums(values: Array, labels: Array, classes: int) -> Array:

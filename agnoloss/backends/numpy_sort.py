@@ -58,7 +58,9 @@ class SortedSums:
         z, valid = self.scores[n, :, p], None if self.valid is None else self.valid[n, :, p]
         if valid is not None:
             z = np.where(valid, z, z.dtype.type(0))
-        return z, self.foreground[n, :, p], valid
+        if self.foreground.ndim == 3:
+            return z, self.foreground[n, :, p], valid
+        return z, self.foreground[n, None, p] == np.arange(z.shape[1])[:, None], valid
 
     def _errors(self, piece: Piece) -> None:
         n, p = piece
@@ -72,9 +74,10 @@ class SortedSums:
         images, c = row
         place = self.place[images, c]
         errors = place.reshape(-1)
+        of_labels = self.foreground.ndim == 2
         foreground, background = amounts(
             np,
-            self.foreground[images, c].reshape(-1),
+            (self.foreground[images] == c if of_labels else self.foreground[images, c]).reshape(-1),
             self._of_row(self.valid, images, c),
             self._of_row(self.weights, images, c),
         )

@@ -25,6 +25,9 @@ def sorted_sums(
     """See `Backend.sorted_sums`."""
     xp = backend.xp
     images, classes, count = scores.shape
+    if foreground.ndim == 2:
+        numbers = xp.reshape(backend.arange(classes, foreground), (1, -1, 1))
+        foreground = xp.expand_dims(foreground, axis=1) == numbers
     if valid is not None:
         scores = xp.where(valid, scores, 0.0)
     errors, slopes = errors_and_slopes(backend, scores, foreground, link)

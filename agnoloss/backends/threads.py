@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from typing import TypeVar
@@ -15,6 +16,7 @@ CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os
 MOST = 8
 """Beyond a few cores memory is the limit."""
 
+_local = threading.local()
 _pools: dict[int, ThreadPoolExecutor] = {}
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_pools.clear)  # threads stay behind in the parent
@@ -41,11 +43,15 @@ def in_threads(
         At most as many threads, this one included; `thread_count` by default.
     """
     count = min(threads or thread_count(), len(parts))
-    if count < 2:
+    if count < 2 or getattr(_local, "busy", False):  # parts of parts would wait for each other's threads
         return [work(part) for part in parts]
 
     def share(first: int) -> list[_Result]:
-        return [work(part) for part in parts[first::count]]
+        _local.busy = True
+        try:
+            return [work(part) for part in parts[first::count]]
+        finally:
+            _local.busy = False
 
     if count not in _pools:
         _pools[count] = ThreadPoolExecutor(count - 1, thread_name_prefix="agnoloss")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -10,9 +10,8 @@ from torch import Tensor
 
 from ..array import Array
 from ..compat import namespace
-from . import distances, torch_rules
+from . import chunks, distances, torch_rules
 from .base import Backend
-from .chunks import several
 from .closed_forms import Pullback
 from .numpy import BACKEND as NUMPY
 from .torch_state import compiles, in_host_memory, transformed
@@ -20,8 +19,6 @@ from .torch_state import compiles, in_host_memory, transformed
 
 class Torch(Backend):
     """Backend of ``torch.Tensor``, of parameters and of tensor subclasses."""
-
-    chunk = NUMPY.chunk
 
     as_array = "torch.as_tensor({name})"
 
@@ -46,12 +43,22 @@ class Torch(Backend):
         """int64, which gather and scatter require; int32 where Inductor compiles.
 
         It does not compute a bool of integers of 64 bits a second time, for the backward pass, but stores
-        it: a quarter of the time of cross entropy's forward pass.
+        it: a quarter of the time of cross entropy's forward pass. In host memory by NumPy, see `differs`.
         """
         if labels.dtype is not torch.int64:
             labels = labels.to(torch.int64)
-        labels = labels if classes is None else labels.clamp(0, classes - 1)
+        if classes is None:
+            return labels
+        if in_host_memory(labels):
+            return torch.from_numpy(labels.numpy().clip(0, classes - 1))
+        labels = labels.clamp(0, classes - 1)
         return labels.to(torch.int32) if compiles() else labels
+
+    def differs(self, targets: Array, label: int) -> Array:
+        """In host memory by NumPy: threads of torch's that wait for its next operation take NumPy's cores."""
+        if not in_host_memory(targets):
+            return super().differs(targets, label)
+        return torch.from_numpy(NUMPY.differs(targets.detach().numpy(), label))
 
     def constant(self, values: Any, dtype: Any, like: Array) -> Array:
         """Without array_api_compat's wrapper, which dynamo does not trace for lists."""
@@ -75,11 +82,11 @@ class Torch(Backend):
 
     def gather(self, values: Array, labels: Array) -> Array:
         """``torch.gather``: take_along_axis is 6 times slower and recompiles for each shape."""
+        if values.ndim == 1:
+            return values[labels]
+        if values.ndim == 2:
+            return torch.gather(values, 1, labels.to(torch.int64))
         return torch.gather(values, 1, labels[:, None].to(torch.int64))[:, 0]
-
-    def lookup(self, table: Array, labels: Array) -> Array:
-        """By ``gather`` or an index, for the same reason."""
-        return table[labels] if table.ndim == 1 else torch.gather(table, 1, labels.to(torch.int64))
 
     def class_sums(self, values: Array, labels: Array, classes: int) -> Array:
         """Sum by one ``scatter_add`` instead of one pass for each class; compiled, by a rule.
@@ -88,6 +95,8 @@ class Torch(Backend):
         """
         if compiles():
             return torch_rules.ClassSums.apply(values, labels, classes)
+        if not values.requires_grad and in_host_memory(values) and in_host_memory(labels):
+            return torch.from_numpy(NUMPY.class_sums(values.numpy(), labels.numpy(), classes))
         wide = values if values.device.type == "mps" else values.double()  # which has no float64
         sums = wide.new_zeros(values.shape[0], classes).scatter_add(1, labels, wide)
         return sums.to(values.dtype)
@@ -143,20 +152,18 @@ class Torch(Backend):
         return torch_rules.apply("sorted", self, given, *options), None
 
     def in_chunks(
-        self, function: Callable[..., tuple[Array, ...]], scores: Array, beside: Sequence[Any]
-    ) -> tuple[Array, ...]:
-        """With one rule for autograd; on a CPU, whose cache gains most."""
-        others = [value for value in beside if isinstance(value, Tensor)]
+        self, function: chunks.Function, values: Array, beside: Sequence[Any], options: Sequence[Any]
+    ) -> chunks.Sums:
+        """On a CPU in NumPy, with one rule for autograd: see `differs`. Not what torch does in one thread."""
+        others = [value for value in (*beside, *options) if isinstance(value, Tensor)]
         if (
-            not several(scores, self.chunk)
-            or not (scores.requires_grad and torch.is_grad_enabled())
-            or any(tensor.requires_grad for tensor in others)
-            or not in_host_memory(scores)
-            or transformed(scores, *others)
+            values.numel() < _SERIAL
+            or any(tensor.requires_grad and torch.is_grad_enabled() for tensor in others)
+            or not in_host_memory(values)
+            or transformed(values, *others)
         ):
-            return function(scores, *beside)
-        found: tuple[Array, ...] = torch_rules.Chunks.apply(self.chunk, function, scores, *beside)
-        return found
+            return function(values, *beside, *options)
+        return torch_rules.in_chunks(function, values, beside, options)
 
     def cumulative_sum(self, values: Array) -> Array:
         """torch's own: dynamo warns about the wrapper's look for a namespace.
@@ -190,24 +197,31 @@ class Torch(Backend):
         return pool(values, size, 1, size // 2)
 
     def value_and_grad(
-        self, function: Callable[..., Array], argnums: tuple[int, ...], args: tuple[Any, ...]
+        self,
+        function: Callable[..., Array],
+        argnums: tuple[int, ...],
+        args: tuple[Any, ...],
+        kwargs: Mapping[str, Any] | None = None,
     ) -> tuple[Array, tuple[Array, ...]]:
         """Value and gradients by autograd, by torch.func where something traces or batches."""
         if torch.compiler.is_compiling() or torch._C._functorch.maybe_current_level() is not None:
-            gradients, value = torch.func.grad_and_value(function, argnums)(*args)
+            gradients, value = torch.func.grad_and_value(function, argnums)(*args, **(kwargs or {}))
             return value, gradients
         leaves = [args[i].detach().requires_grad_() for i in argnums]
         inputs = list(args)
         for i, leaf in zip(argnums, leaves, strict=True):
             inputs[i] = leaf
         with torch.enable_grad():
-            value = function(*inputs)
+            value = function(*inputs, **(kwargs or {}))
             if value.requires_grad:
                 gradients = torch.autograd.grad(value, leaves, materialize_grads=True)
             else:
                 gradients = tuple(torch.zeros_like(leaf) for leaf in leaves)
         return value.detach(), gradients
 
+
+_SERIAL = 2**15
+"""Numbers below which torch's operations keep to one thread."""
 
 _POOLS = {
     3: torch.nn.functional.max_pool1d,

@@ -8,14 +8,15 @@ the compiler finds that it is there already.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from . import closed_forms, sorting
-from .chunks import cut
+from .chunks import Function, Sums, sums_and_gradient
 from .closed_forms import Pullback
 from .numpy import BACKEND as NUMPY
 from .torch_state import in_host_memory
@@ -104,7 +105,7 @@ def _closed(name: str, backend: Any, given: tuple[Any, ...], options: tuple[Any,
 
 def _on_host(name: str, given: tuple[Any, ...], options: tuple[Any, ...], keep: bool) -> Outcome:
     """In NumPy's views."""
-    views = [None if tensor is None else tensor.detach().numpy() for tensor in given]
+    views = _views(given)
     threads = torch.get_num_threads()
     if name == "softmax":
         return NUMPY.softmax_sums(*views[:4], *options, views[4], keep, threads)
@@ -113,48 +114,58 @@ def _on_host(name: str, given: tuple[Any, ...], options: tuple[Any, ...], keep: 
     return outcome
 
 
-class Chunks(torch.autograd.Function):
-    """`Backend.in_chunks`: sums whose gradient was computed along with them."""
+def in_chunks(function: Function, values: Tensor, beside: Sequence[Any], options: Sequence[Any]) -> Sums:
+    """`Backend.in_chunks` in NumPy's views."""
+    if values.requires_grad and torch.is_grad_enabled():
+        found: Sums = _Chunks.apply(function, len(beside), values, *beside, *options)
+        return found
+    return _tensors(NUMPY.in_chunks(function, *_views((values, beside, options))))
+
+
+class _Chunks(torch.autograd.Function):
+    """Sums whose gradient was computed along with them."""
 
     @staticmethod
-    def forward(
-        ctx: Any, size: int, function: Callable[..., tuple[Tensor, ...]], scores: Tensor, *beside: Any
-    ) -> tuple[Tensor, ...]:
-        """Add up the sums of all chunks, and keep their gradient."""
-        ctx.size, ctx.function, ctx.beside = size, function, beside
-        ctx.save_for_backward(scores)
-        found, ctx.gradient = _in_chunks(size, function, scores, beside)
+    def forward(ctx: Any, function: Function, count: int, values: Tensor, *others: Any) -> Sums:
+        ctx.function, ctx.count, ctx.others = function, count, others
+        # autograd then refuses what was changed in place
+        ctx.save_for_backward(values, *(value for value in others if isinstance(value, Tensor)))
+        found, ctx.gradient = _sums_and_gradient(function, count, values, others)
         ctx.mark_non_differentiable(*found[1:])
         return found
 
     @staticmethod
     def backward(ctx: Any, g: Tensor, *_: Tensor) -> tuple[Tensor | None, ...]:
-        """Scale the gradient."""
-        (scores,) = ctx.saved_tensors
-        nothing = [None for _ in ctx.beside]
+        values, *_ = ctx.saved_tensors
+        nothing = [None for _ in ctx.others]
         if torch.is_grad_enabled():  # a gradient of this gradient is wanted
-            value = ctx.function(scores, *ctx.beside)[0]
-            (gradient,) = torch.autograd.grad(value, scores, g, create_graph=True)
+            value = ctx.function(values, *ctx.others)[0]
+            (gradient,) = torch.autograd.grad(value, values, g, create_graph=True)
             return None, None, gradient, *nothing
-        gradient, ctx.gradient = ctx.gradient, None
+        gradient, ctx.gradient = ctx.gradient, None  # given away: another is computed anew
         if gradient is None:
-            _, gradient = _in_chunks(ctx.size, ctx.function, scores, ctx.beside)
-        return None, None, gradient.mul_(g), *nothing
+            _, gradient = _sums_and_gradient(ctx.function, ctx.count, values, ctx.others)
+        gradient *= g.numpy()
+        return None, None, torch.from_numpy(gradient), *nothing
 
 
-def _in_chunks(
-    size: int, function: Callable[..., tuple[Tensor, ...]], scores: Tensor, beside: tuple[Any, ...]
-) -> tuple[tuple[Tensor, ...], Tensor]:
-    gradient = torch.empty(scores.shape, dtype=scores.dtype)
-    total: tuple[Tensor, ...] = ()
-    with torch.enable_grad():
-        for here, part, others in cut(scores.detach(), beside, size):
-            leaf = part.detach().requires_grad_()
-            found = function(leaf, *others)
-            (gradient[here],) = torch.autograd.grad(found[0], leaf)
-            found = tuple(value.detach() for value in found)
-            total = found if not total else tuple(x + y for x, y in zip(total, found, strict=True))
-    return total, gradient
+def _sums_and_gradient(
+    function: Function, count: int, values: Tensor, others: Sequence[Any]
+) -> tuple[Sums, Any]:
+    given = _views((values, others[:count], others[count:]))
+    found, gradient = sums_and_gradient(NUMPY, function, *given, torch.get_num_threads())
+    return _tensors(found), gradient
+
+
+def _views(value: Any) -> Any:
+    """NumPy's views of tensors in host memory, in sequences too."""
+    if isinstance(value, (tuple, list)):
+        return [_views(part) for part in value]
+    return value.detach().numpy() if isinstance(value, Tensor) else value
+
+
+def _tensors(sums: Sums) -> Sums:
+    return tuple([torch.from_numpy(np.asarray(value)) for value in sums])
 
 
 class ClassSums(torch.autograd.Function):

@@ -114,12 +114,19 @@ class Batch:
         """(N, P)."""
         return self.predictions.shape[0], self.predictions.shape[2]
 
-    def chunk(self, predictions: Array, targets: Array, pixel_weights: Array | None) -> Batch:
-        """The same batch with other pixels."""
+    def chunk(
+        self, predictions: Array, targets: Array, pixel_weights: Array | None, class_weights: Array | None
+    ) -> Batch:
+        """The same batch with other pixels, on the backend that owns these."""
         other = copy.copy(self)
+        other.backend = backend_of(predictions, "predictions")
+        other.xp = other.backend.xp
+        half = other.backend.kind(predictions) == "half"
+        other.dtype = other.xp.float32 if half else predictions.dtype
         for name in LAZY:
             other.__dict__.pop(name, None)
-        other.predictions, other.given_targets, other.pixel_weights = predictions, targets, pixel_weights
+        other.predictions, other.given_targets = predictions, targets
+        other.pixel_weights, other.class_weights = pixel_weights, class_weights
         return other
 
     # --- which pixels count, and how much ---------------------------------------------------
@@ -129,7 +136,7 @@ class Batch:
         """Where a pixel or element counts; None if all do."""
         xp, valid = self.xp, None
         for label in self.ignored:
-            here = ~values.is_label(self, label)
+            here = self.backend.differs(self.given_targets, label)
             valid = here if valid is None else valid & here
         if valid is not None and not self.multiclass and not self.dense:
             valid = xp.expand_dims(valid, axis=1)

@@ -36,18 +36,6 @@ def comparable(batch: Batch, targets: Array) -> Array:
     return batch.xp.astype(targets, batch.xp.int8) if dtype_name(targets.dtype) == "bool" else targets
 
 
-def is_label(batch: Batch, label: int) -> Array:
-    """Where targets are a given label, whether or not their dtype can hold it."""
-    targets = batch.given_targets
-    if batch.integer_targets:
-        name = dtype_name(targets.dtype)
-        bits, signed = int(name.rpartition("int")[2]), not name.startswith("u")
-        low, high = (-(2 ** (bits - 1)), 2 ** (bits - 1) - 1) if signed else (0, 2**bits - 1)
-        if not low <= label <= high:
-            return targets != targets
-    return targets == label
-
-
 def counted_targets(batch: Batch, fill: int) -> Array:
     """Targets as given, with a harmless value where they do not count."""
     if batch.counted is None:

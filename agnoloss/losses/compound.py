@@ -90,7 +90,8 @@ def dice_cross_entropy_loss(
     p = Probabilities(batch, "log_p", "tp", "p2" if checks.flag("squared", squared) else "p")
     sums = class_sums(batch, per_image, squared, p)
     overlap = chosen.reduce(1 - dice(batch.xp, chosen.pool(sums), smooth), sums.true)
-    return dice_weight * overlap + cross_entropy_weight * _mean(batch, p, terms, *numbers)
+    entropy = _mean(batch, p, terms, *numbers, whole=label_smoothing > 0)
+    return dice_weight * overlap + cross_entropy_weight * entropy
 
 
 @documented
@@ -160,9 +161,9 @@ def combo_loss(
     return alpha * _mean(batch, p, _two_sided_terms, beta) + (1 - alpha) * overlap
 
 
-def _mean(batch: Batch, p: Probabilities, terms: Any, *numbers: Any) -> Array:
+def _mean(batch: Batch, p: Probabilities, terms: Any, *numbers: Any, whole: bool = False) -> Array:
     """The weighted mean of a loss per pixel, or the sum, beside a loss of classes."""
-    total, share = pixel_sums(batch, terms, *numbers, probabilities=p)
+    total, share = pixel_sums(batch, terms, *numbers, whole=whole, probabilities=p)
     return total if batch.reduction == "sum" else divide(batch.xp, total, share)
 
 

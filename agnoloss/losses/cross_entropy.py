@@ -77,7 +77,7 @@ def cross_entropy_loss(
             reduction=reduction, all_reduce=all_reduce,
         )  # fmt: skip
     terms, *numbers = cross_entropy_terms(batch, pos_weight, label_smoothing)
-    return over_pixels(batch, terms, *numbers)
+    return over_pixels(batch, terms, *numbers, whole=label_smoothing > 0)
 
 
 def cross_entropy_terms(batch: Batch, pos_weight: Any, label_smoothing: float) -> tuple[Terms, Any, Any]:
@@ -98,8 +98,10 @@ def multiclass_terms(p: Probabilities, e: float = 0.0, _: None = None) -> tuple[
     """Loss and share of each pixel, multiclass."""
     # -sum_c w_c q_c log p_c,  q = (1 - e) y + e / C
     w = p.batch.class_weights
-    uniform = e / p.batch.num_classes * p.mixed_log_probs(w) if e else 0.0
-    return -((1 - e) * p.over_targets(lambda side: side.log_p, w) + uniform), p.target_share(w)
+    loss = -p.over_targets(lambda side: side.log_p, w)
+    if e:
+        loss = (1 - e) * loss - e / p.batch.num_classes * p.mixed_log_probs(w)
+    return loss, p.target_share(w)
 
 
 def binary_terms(p: Probabilities, e: float = 0.0, pos_weight: Array = 1.0) -> tuple[Array, Array | None]:

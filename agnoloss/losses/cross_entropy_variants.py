@@ -78,7 +78,7 @@ def cost_sensitive_cross_entropy_loss(
 def _cost_terms(p: Probabilities, costs: Array) -> tuple[Array, Array | None]:
     # -sum_c w_c y_c cost[c, k] log p_c,  k = argmax_c p_c
     batch, w = p.batch, p.batch.class_weights
-    rows = [batch.backend.lookup(costs[c, :], p.argmax) for c in range(batch.num_classes)]
+    rows = [batch.backend.gather(costs[c, :], p.argmax) for c in range(batch.num_classes)]
     return -p.over_targets(lambda side: side.log_p, w, p.xp.stack(rows, axis=1)), p.target_share(w)
 
 

@@ -45,43 +45,32 @@ def class_sums(
         Of the batch, where a loss makes more of them.
     """
     p = probabilities or Probabilities(batch)
-    tp, predicted = _products(p) if squared else _overlap(p)
-    soft = squared and not (batch.integer_targets or (batch.multiclass and batch.labels is not None))
-    true = batch.sum_pixels(batch.targets * batch.targets) if soft else batch.target_sums
-    return _all_images(batch, per_image, tp, predicted, true)
+    if batch.multiclass or not batch.from_logits:
+        sums = _of_probabilities(p, squared)
+    else:
+        targets = batch.given_targets if batch.dense and batch.integer_targets else batch.targets
+        given = batch.float32_scores, targets, batch.valid, batch.given_weights
+        wanted = ("py", "p2", "y2", "u") if squared else ("tp", "p", "y", "u")
+        found, _ = batch.backend.sigmoid_sums(*given, wanted)
+        sums = ClassSums(*(found[name] for name in wanted))
+    return ClassSums(*(batch.add_up(part, per_image) for part in sums))
 
 
-def _all_images(batch: Batch, per_image: bool, tp: Array, predicted: Array, true: Array) -> ClassSums:
-    return ClassSums(*(batch.add_up(sums, per_image) for sums in (tp, predicted, true, batch.sizes)))
-
-
-def _overlap(p: Probabilities) -> tuple[Array, Array]:
-    """sum u min(p, y) and sum u p of each image."""
+def _of_probabilities(p: Probabilities, squared: bool) -> ClassSums:
+    """Sums of each image, by the softmax's rule where targets are labels."""
     batch = p.batch
     if p.of_labels:  # min(p, y) is p y for labels
-        return p.of_rule("tp"), p.of_rule("p")
-    if not batch.multiclass and batch.from_logits:
-        return _of_sigmoid(batch, "tp", "p")
-    overlap = p.probs * batch.targets if batch.integer_targets else smaller(p.xp, p.probs, batch.targets)
-    return batch.sum_pixels(overlap), batch.sum_pixels(p.probs)
-
-
-def _products(p: Probabilities) -> tuple[Array, Array]:
-    """sum u p y and sum u p^2 of each image."""
-    batch = p.batch
-    if p.of_labels:
-        return p.of_rule("tp"), p.of_rule("p2")
-    if not batch.multiclass and batch.from_logits:
-        return _of_sigmoid(batch, "py", "p2")
-    return batch.sum_pixels(p.probs * batch.targets), batch.sum_pixels(p.probs * p.probs)
-
-
-def _of_sigmoid(batch: Batch, *wanted: str) -> tuple[Array, Array]:
-    targets = batch.given_targets if batch.dense and batch.integer_targets else batch.targets
-    given = batch.float32_scores, targets, batch.valid, batch.given_weights
-    found = batch.backend.sigmoid_sums(*given, wanted)[0]
-    first, second = (found[name] for name in wanted)
-    return first, second
+        tp, predicted, true = p.of_rule("tp", "p2" if squared else "p", "y")
+        size = batch.xp.sum(true, axis=1, keepdims=True)  # what counts is of one class each
+        return ClassSums(tp, predicted, true, size + batch.xp.zeros_like(true))
+    true = batch.target_sums
+    if squared:
+        tp, predicted = p.probs * batch.targets, p.probs * p.probs
+        true = batch.sum_pixels(batch.targets * batch.targets)
+    else:
+        tp = p.probs * batch.targets if batch.integer_targets else smaller(p.xp, p.probs, batch.targets)
+        predicted = p.probs
+    return ClassSums(batch.sum_pixels(tp), batch.sum_pixels(predicted), true, batch.sizes)
 
 
 def hard_class_sums(batch: Batch, per_image: bool = False) -> ClassSums:
@@ -90,4 +79,5 @@ def hard_class_sums(batch: Batch, per_image: bool = False) -> ClassSums:
     # a NaN must not become a decision
     p = xp.astype(probabilities.decisions, batch.dtype) + 0.0 * probabilities.probs
     tp = batch.sum_pixels(smaller(xp, p, batch.targets))
-    return _all_images(batch, per_image, tp, batch.sum_pixels(p), batch.target_sums)
+    sums = tp, batch.sum_pixels(p), batch.target_sums, batch.sizes
+    return ClassSums(*(batch.add_up(part, per_image) for part in sums))

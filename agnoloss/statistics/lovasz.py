@@ -31,10 +31,9 @@ def lovasz_extension(
         link = "softmax" if batch.multiclass else "sigmoid"
         if not batch.from_logits:
             scores, link = Probabilities(batch).probs, "probability"
-    given = (
-        scores,
-        batch.one_hot,
-        *(None if x is None else batch.class_axis(x) for x in (batch.valid, batch.given_weights)),
+    foreground = batch.labels if batch.multiclass and batch.labels is not None else batch.one_hot
+    valid, weights = (None if x is None else batch.class_axis(x) for x in (batch.valid, batch.given_weights))
+    found, _ = batch.backend.sorted_sums(
+        scores, foreground, valid, weights, link, differences, chosen.per_image, chosen.matters
     )
-    found, _ = batch.backend.sorted_sums(*given, link, differences, chosen.per_image, chosen.matters)
     return batch.nan_if_invalid(found["sums"]), found["true"]

@@ -49,17 +49,24 @@ class Probabilities:
     def __init__(self, batch: Batch, *together: str) -> None:
         self.batch, self.backend, self.xp = batch, batch.backend, batch.xp
         self.of_labels = batch.multiclass and batch.from_logits and not batch.dense
-        self._together = together
+        self._together, self._alone = together, False
         self._found: dict[str, Array] = {}
 
-    def of_rule(self, name: str) -> Array:
-        """An output of the softmax's rule, of scores whose targets are labels."""
-        if name not in self._found:
+    def of_pixels(self, part: Batch, log_p: Array) -> Probabilities:
+        """Of some pixels, log p of the label alone, which is to be differentiated."""
+        chunk = Probabilities(part)
+        chunk._found, chunk._alone = {"log_p": log_p}, True
+        return chunk
+
+    def of_rule(self, *names: str) -> tuple[Array, ...]:
+        """Outputs of the softmax's rule, of scores whose targets are labels."""
+        if not self._found.keys() >= set(names):
+            assert not self._alone, "a chunk of pixels has no derivative but that of its label's log p"
             batch = self.batch
-            wanted = tuple(dict.fromkeys((name, *(() if self._found else self._together))))
+            wanted = tuple(dict.fromkeys((*names, *(() if self._found else self._together))))
             given = batch.float32_scores, batch.labels, batch.valid, batch.given_weights
             self._found |= self.backend.softmax_sums(*given, wanted)[0]
-        return self._found[name]
+        return tuple([self._found[name] for name in names])
 
     # --- of every class ---------------------------------------------------------------------
 
@@ -89,6 +96,7 @@ class Probabilities:
     @lazy_property
     def log_probs(self) -> Array:
         """log p, (N, C, P)."""
+        assert not self._alone, "a chunk of pixels has no derivative but that of its label's log p"
         if not self.batch.from_logits:
             return self._log(self.probs)
         hook = self.backend.log_softmax if self.batch.multiclass else self.backend.log_sigmoid
@@ -131,9 +139,12 @@ class Probabilities:
     def target_log_probs(self) -> Array:
         """log p of each pixel's label (N, P); of each element's side (N, C, P), of integer targets."""
         if self.of_labels:
-            return self.of_rule("log_p")
-        if not self.batch.multiclass and self.batch.from_logits:
-            return self.backend.log_sigmoid(margins(self.batch))
+            return self.of_rule("log_p")[0]
+        batch = self.batch
+        if not batch.multiclass and batch.from_logits:
+            targets = batch.given_targets if batch.dense else batch.targets
+            given = batch.float32_scores, targets, batch.valid, batch.given_weights
+            return self.backend.sigmoid_sums(*given, ("log_p",))[0]["log_p"]
         return self._log(self._target_probs)
 
     @lazy_property
@@ -180,8 +191,7 @@ class Probabilities:
             if batch.dense:
                 factor = batch.column(factor) if factor.ndim == 1 else factor
             else:
-                pick = self.backend.lookup if factor.ndim == 1 else self.backend.gather
-                factor = pick(factor, batch.labels)
+                factor = self.backend.gather(factor, batch.labels)
             values = factor if values is None else values * factor
         return self.xp.sum(values, axis=1) if batch.dense else values
 
@@ -189,6 +199,7 @@ class Probabilities:
         """sum_c m_c log p_c for each pixel (N, P), multiclass; m is 1 if None."""
         batch = self.batch
         if self.of_labels:
+            assert not self._alone, "a chunk of pixels has no derivative but that of its label's log p"
             m = batch.constant([1.0] * batch.num_classes) if mix is None else mix
             given = batch.float32_scores, batch.labels, batch.valid, batch.given_weights
             found = self.backend.softmax_sums(*given, ("log_p", "mixed"), m)[0]
@@ -229,12 +240,6 @@ class Probabilities:
         true = function(Side(lambda: shared(self.xp, y, self.log_probs), lambda: self.complements))
         false = function(Side(lambda: shared(self.xp, 1 - y, self.log_complements), lambda: self.probs))
         return positive * y * true + negative * (1 - y) * false
-
-
-def margins(batch: Batch) -> Array:
-    """How far scores lie on the side that is true, z (2 y - 1), binary and multilabel."""
-    y = batch.targets if batch.integer_targets else batch.xp.astype(batch.one_hot, batch.dtype)
-    return batch.scores * (2 * y - 1)
 
 
 def shared(xp: Any, y: Array, log_p: Array) -> Array:

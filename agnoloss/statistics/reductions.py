@@ -45,17 +45,21 @@ def pixel_sums(
     probabilities: Probabilities | None = None,
 ) -> tuple[Array, Array]:
     """Weighted sums over all pixels, of devices too, of a loss and of its share; see `over_pixels`."""
-    if batch.multiclass or whole:
-        sums = _sums(probabilities or Probabilities(batch), terms, options)
+    p = probabilities or Probabilities(batch)
+    if whole or (batch.multiclass and not p.of_labels):
+        sums = _sums(p, terms, options)
     else:
+        values = batch.xp.expand_dims(p.target_log_probs, axis=1) if p.of_labels else batch.float32_scores
 
-        def of_chunk(scores: Array, targets: Array, weights: Array, classes: Array, *options: Any) -> Any:
-            part = batch.chunk(scores, targets, weights)
-            part.class_weights = classes
-            return _sums(Probabilities(part), terms, options)
+        def of_chunk(
+            values: Array, scores: Array, targets: Array, weights: Array, classes: Array, *options: Any
+        ) -> tuple[Array, Array]:
+            part = batch.chunk(scores if p.of_labels else values, targets, weights, classes)
+            log_p = part.xp.squeeze(values, axis=1) if p.of_labels else None
+            return _sums(Probabilities(part) if log_p is None else p.of_pixels(part, log_p), terms, options)
 
-        beside = (batch.given_targets, batch.pixel_weights, batch.class_weights, *options)
-        sums = batch.backend.in_chunks(of_chunk, batch.float32_scores, beside)
+        beside = (batch.predictions, batch.given_targets, batch.pixel_weights)
+        sums = batch.backend.in_chunks(of_chunk, values, beside, (batch.class_weights, *options))
     total, share = (batch.nan_if_invalid(x) for x in sums)
     return (total, share) if batch.all_reduce is None else (batch.all_reduce(total), batch.all_reduce(share))
 
@@ -68,7 +72,8 @@ def _sums(p: Probabilities, terms: Terms, options: tuple[Any, ...]) -> tuple[Arr
         return total, xp.sum(batch.weighted(xp.broadcast_to(share, loss.shape)))
     if batch.weights is None:
         return total, xp.zeros_like(total) + math.prod(loss.shape)  # sizes stay symbolic in torch.export
-    return total, xp.sum(xp.broadcast_to(batch.weights, loss.shape))
+    alike = batch.multiclass or batch.num_classes == 1
+    return total, xp.sum(batch.weights if alike else xp.broadcast_to(batch.weights, loss.shape))
 
 
 def weigh_elements(batch: Batch, loss: Array) -> tuple[Array, Array | None]:
