@@ -20,7 +20,8 @@ CONSTRAINTS = "--constraint=constraints.txt"
 CONFORMANCE = ("conformance",) if sys.version_info >= (3, 11) else ()
 
 # What each library is tested for. The laws and the suite itself are tested in `core` alone; agreement
-# with 50-digit arithmetic by `conformance`, on CuPy by `cupy`.
+# with 50-digit arithmetic by `conformance`, on CuPy by `cupy`; that calls leave nothing behind where
+# Python runs at each of them.
 EACH = (
     *(
         "boundary_loss",
@@ -37,6 +38,7 @@ EACH = (
     *("peer_faults", "peer_formulas"),
 )
 ON_EACH = tuple(f"{folder}/tests/test_{name}.py" for folder in CONFORMANCE for name in EACH)
+CALLED_ANEW = tuple(f"{folder}/tests/test_called_anew.py" for folder in CONFORMANCE)
 AGREEMENT = tuple(f"{folder}/tests/test_agreement.py" for folder in CONFORMANCE)
 
 PYTEST_THEN_LOOK = """
@@ -108,7 +110,7 @@ def core(session: nox.Session) -> None:
 def torch(session: nox.Session) -> None:
     """PyTorch."""
     install(session, extras="torch")
-    run_pytest(session, "backends_tests/torch", *ON_EACH, backend="torch")
+    run_pytest(session, "backends_tests/torch", *ON_EACH, *CALLED_ANEW, backend="torch")
 
 
 @nox.session
@@ -125,7 +127,7 @@ def cupy(session: nox.Session) -> None:
     if not requirement and not has_gpu():
         session.skip("no NVIDIA GPU here, and AGNOLOSS_CUPY names no CuPy that does without")
     install(session, requirement or "cupy-cuda12x")
-    paths = ("backends_tests/cupy", *ON_EACH)
+    paths = ("backends_tests/cupy", *ON_EACH, *CALLED_ANEW)
     if not requirement.endswith(".whl"):
         run_pytest(session, *paths, *AGREEMENT, backend="cupy")
         return
