@@ -20,8 +20,8 @@ CONSTRAINTS = "--constraint=constraints.txt"
 CONFORMANCE = ("conformance",) if sys.version_info >= (3, 11) else ()
 
 # What each library is tested for. The laws and the suite itself are tested in `core` alone; agreement
-# with 50-digit arithmetic by `conformance`, on CuPy by `cupy`; that calls leave nothing behind where
-# Python runs at each of them.
+# with 50-digit arithmetic by `conformance`, on CuPy by `cupy`; that a call leaves nothing behind where
+# that is this package's doing, not JAX's.
 EACH = (
     *(
         "boundary_loss",
