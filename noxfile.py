@@ -75,7 +75,12 @@ def install(session: nox.Session, *more: str, extras: str = "", groups: tuple[st
 
 
 def run_pytest(session: nox.Session, *paths: str, backend: str, env: dict[str, str] | None = None) -> None:
-    """Run the tests below `paths` on `backend`, with what follows `--` on nox's command line."""
+    """Run the tests below `paths` on `backend`, with what follows `--` on nox's command line.
+
+    A thread for each process, of which there is one for each core: with more, PyTorch's threads wait for each
+    other in loops (test_autograd.py takes 61 s of two busy cores instead of 14).
+    """
+    env = {"OMP_NUM_THREADS": "1", **(env or {})}
     arguments = (*paths, f"--backend={backend}", *session.posargs)
     session.run("python", "-m", "pytest", "--numprocesses=logical", *arguments, env=env)
 
