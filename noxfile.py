@@ -20,7 +20,8 @@ CONSTRAINTS = "--constraint=constraints.txt"
 CONFORMANCE = ("conformance",) if sys.version_info >= (3, 11) else ()
 
 # What each library is tested for. The laws and the suite itself are tested in `core` alone; agreement
-# with 50-digit arithmetic by `conformance`, on CuPy by `cupy`.
+# with 50-digit arithmetic by `conformance`, on CuPy by `cupy`; that a call leaves nothing behind where
+# that is this package's doing, not JAX's.
 EACH = (
     *(
         "boundary_loss",
@@ -37,6 +38,7 @@ EACH = (
     *("peer_faults", "peer_formulas"),
 )
 ON_EACH = tuple(f"{folder}/tests/test_{name}.py" for folder in CONFORMANCE for name in EACH)
+CALLED_ANEW = tuple(f"{folder}/tests/test_called_anew.py" for folder in CONFORMANCE)
 AGREEMENT = tuple(f"{folder}/tests/test_agreement.py" for folder in CONFORMANCE)
 
 PYTEST_THEN_LOOK = """
@@ -73,7 +75,12 @@ def install(session: nox.Session, *more: str, extras: str = "", groups: tuple[st
 
 
 def run_pytest(session: nox.Session, *paths: str, backend: str, env: dict[str, str] | None = None) -> None:
-    """Run the tests below `paths` on `backend`, with what follows `--` on nox's command line."""
+    """Run the tests below `paths` on `backend`, with what follows `--` on nox's command line.
+
+    A thread for each process, of which there is one for each core: with more, PyTorch's threads wait for each
+    other in loops (test_autograd.py takes 61 s of two busy cores instead of 14).
+    """
+    env = {"OMP_NUM_THREADS": "1", **(env or {})}
     arguments = (*paths, f"--backend={backend}", *session.posargs)
     session.run("python", "-m", "pytest", "--numprocesses=logical", *arguments, env=env)
 
@@ -108,7 +115,7 @@ def core(session: nox.Session) -> None:
 def torch(session: nox.Session) -> None:
     """PyTorch."""
     install(session, extras="torch")
-    run_pytest(session, "backends_tests/torch", *ON_EACH, backend="torch")
+    run_pytest(session, "backends_tests/torch", *ON_EACH, *CALLED_ANEW, backend="torch")
 
 
 @nox.session
@@ -125,7 +132,7 @@ def cupy(session: nox.Session) -> None:
     if not requirement and not has_gpu():
         session.skip("no NVIDIA GPU here, and AGNOLOSS_CUPY names no CuPy that does without")
     install(session, requirement or "cupy-cuda12x")
-    paths = ("backends_tests/cupy", *ON_EACH)
+    paths = ("backends_tests/cupy", *ON_EACH, *CALLED_ANEW)
     if not requirement.endswith(".whl"):
         run_pytest(session, *paths, *AGREEMENT, backend="cupy")
         return
