@@ -43,20 +43,12 @@ class Counts(NamedTuple):
 
 @documented
 def confusion(
-    predictions: Array,
-    targets: Array,
-    /,
-    *,
-    hard: bool = False,
-    mode: str = "multiclass",
-    from_logits: bool = True,
-    axis: int = 1,
-    ignore_index: int | Sequence[int] | None = None,
-    pixel_weights: Array | None = None,
-    num_classes: int | None = None,
-    per_image: bool = False,
+    predictions: Array, targets: Array, /, *, hard: bool = False,
+    mode: str = "multiclass", from_logits: bool = True, axis: int = 1,
+    ignore_index: int | Sequence[int] | None = None, pixel_weights: Array | None = None,
+    num_classes: int | None = None, per_image: bool = False,
     all_reduce: Callable[[Array], Array] | None = None,
-) -> Counts:
+) -> Counts:  # fmt: skip
     """Count what is right, false and missed in each class, so that it can be added up.
 
     Region losses are 1 - scores of soft counts: counts added over batches, devices or chunks of a
@@ -234,23 +226,13 @@ def _score(formula: Callable[..., Array], counts: Counts, absent: float) -> Arra
 
 @documented
 def iou(
-    predictions: Array,
-    targets: Array,
-    /,
-    *,
-    mode: str = "multiclass",
-    from_logits: bool = True,
-    axis: int = 1,
-    ignore_index: int | Sequence[int] | None = None,
-    pixel_weights: Array | None = None,
-    class_weights: Sequence[float] | Array | str | None = None,
-    classes: str | Sequence[int] = "all",
-    per_image: bool = False,
-    absent: float = 1.0,
-    num_classes: int | None = None,
-    reduction: str = "mean",
-    all_reduce: Callable[[Array], Array] | None = None,
-) -> Array:
+    predictions: Array, targets: Array, /, *,
+    mode: str = "multiclass", from_logits: bool = True, axis: int = 1,
+    ignore_index: int | Sequence[int] | None = None, pixel_weights: Array | None = None,
+    class_weights: Sequence[float] | Array | str | None = None, classes: str | Sequence[int] = "all",
+    per_image: bool = False, absent: float = 1.0, num_classes: int | None = None,
+    reduction: str = "mean", all_reduce: Callable[[Array], Array] | None = None,
+) -> Array:  # fmt: skip
     """Intersection over union of the predicted classes, the metric of segmentation.
 
     `predictions` may also be integer label maps ``(N, *S)``.

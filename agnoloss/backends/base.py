@@ -175,7 +175,7 @@ class Backend:
             ``"log_p"``: log p_y of each pixel (N, P), exact in the relative sense also where p_y is
             nearly 1, something finite where pixels do not count. ``"tp"``: sum_i u_i [y_i = c] p_ic,
             (N, C). ``"p"``: sum_i u_i p_ic. ``"p2"``: sum_i u_i p_ic^2. ``"mixed"``: sum_c m_c log p_ic
-            of each pixel (N, P). Without a gradient: ``"y"``: sum_i u_i [y_i = c].
+            of each pixel (N, P). ``"y"``: sum_i u_i [y_i = c], (N, C), which has a gradient by u alone.
         mix : array, (C,), or None
             The factors m.
         keep : bool
@@ -214,7 +214,7 @@ class Backend:
             ``"log_p"``: of integer targets, log p of the true side of each element (N, C, P), something
             finite where it does not count. Sums over pixels, (N, C): ``"p"``: sum_i u_i p_ic. ``"p2"``:
             sum_i u_i p_ic^2. ``"py"``: sum_i u_i p_ic y_ic. ``"tp"``: sum_i u_i min(p_ic, y_ic), with
-            slope y where p = y. Without a gradient: ``"y"``, ``"y2"`` and ``"u"``, sums of u y, u y^2, u.
+            slope y where p = y. ``"y"``, ``"y2"`` and ``"u"``: sums of u y, u y^2 and u, by u alone.
         keep : bool
             Whether gradients will be asked for.
 

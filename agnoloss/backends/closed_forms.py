@@ -104,7 +104,12 @@ def softmax_sums(
             m, s = xp.reshape(mix, (1, -1, 1)), column(given["mixed"], axis=1)
             gradient = gradient + s * (m - xp.sum(m) * p)
         gradient = _masked(xp, gradient, valid if valid is None else column(valid, axis=1))
-        return gradient, _masked(xp, mean - squares, valid) if of_weights else None
+        if not of_weights:
+            return gradient, None
+        of_u = mean - squares
+        if "y" in given:
+            of_u = of_u + backend.gather(given["y"], labels)
+        return gradient, _masked(xp, of_u, valid)
 
     return outputs, pullback
 
@@ -155,8 +160,9 @@ def sigmoid_sums(
         outputs["log_p"] = backend.log_sigmoid(z * signs)
 
     def pullback(given: Mapping[str, Array], of_weights: bool) -> tuple[Array, Array | None]:
-        of_each = {name: xp.expand_dims(g, axis=2) for name, g in given.items() if name in slopes}
-        gradient = sum((b * slopes[name]() for name, b in of_each.items()), xp.zeros_like(p))
+        of_each = {name: xp.expand_dims(g, axis=2) for name, g in given.items() if name in terms}
+        sloping = [b * slopes[name]() for name, b in of_each.items() if name in slopes]
+        gradient = sum(sloping, xp.zeros_like(p))
         gradient = gradient if u is None else gradient * u
         if "log_p" in given:
             gradient = gradient + given["log_p"] * (y * q - (1 - y) * p)

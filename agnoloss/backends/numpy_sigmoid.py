@@ -12,7 +12,7 @@ from .closed_forms import smaller
 from .numpy_softmax import PIECE, SMALL, Piece, pieces
 from .threads import in_threads
 
-_SLOPES = ("p", "p2", "py", "tp")
+_SLOPES = {"p", "p2", "py", "tp"}
 """Sums that depend on the scores."""
 
 
@@ -109,11 +109,16 @@ class SigmoidSums:
     def _write(self, piece: Piece, given: Mapping[str, Array], gradient: Array, of_u: Array | None) -> None:
         """Gradients of a piece."""
         n, at = piece
-        b = {name: of_sum[n, :, None] for name, of_sum in given.items() if name in _SLOPES}
+        b = {name: given[name][n, :, None] for name in self.sums if name in given}
         with np.errstate(all="ignore"):
             z, y, u = self._inputs(piece)
+            valid = None if self.valid is None else self.valid[n, :, at]
+            if of_u is not None:
+                terms = self._terms(z, y)
+                found: Array = sum((terms[name] * b[name] for name in b), np.zeros_like(z))
+                of_u[n, :, at] = found if valid is None else np.where(valid, found, 0)
             slope: Array = z.dtype.type(0)
-            if b:
+            if not _SLOPES.isdisjoint(b):
                 p, q = _sigmoid(z), _sigmoid(-z)
                 slope = b.get("p", slope)
                 if "p2" in b:
@@ -131,14 +136,10 @@ class SigmoidSums:
                 y += y
                 rest *= np.subtract(1, y, out=y)
                 rest *= given["log_p"][n, :, at]
-                slope = slope + rest if b else rest
-            if self.masked and self.valid is not None:
-                slope = np.where(self.valid[n, :, at], slope, z.dtype.type(0))
+                slope = slope + rest
+            if self.masked and valid is not None:
+                slope = np.where(valid, slope, z.dtype.type(0))
             gradient[n, :, at] = slope
-            if of_u is not None:
-                terms = self._terms(z, y)
-                found = sum(terms[name] * b[name] for name in b)
-                of_u[n, :, at] = found if self.valid is None else np.where(self.valid[n, :, at], found, 0)
 
 
 def _sigmoid(z: Array) -> Array:

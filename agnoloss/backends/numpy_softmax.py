@@ -233,6 +233,10 @@ class SoftmaxSums:
             own = p_y * (g_y * q - rest)
             if mean is not None:
                 mean[piece] = shift - squares
+                if "y" in given:
+                    mean[piece] += lookup(given["y"][n], labels)
+                if valid is not None:
+                    mean[piece] *= valid
             if self.weights is not None:
                 u = self.weights[piece]
                 own, shift, g = own * u, shift * u, g * u[:, None]

@@ -22,22 +22,13 @@ EPS = 1e-7
 
 @documented
 def boundary_loss(
-    predictions: Array,
-    targets: Array | None,
-    /,
-    *,
-    mode: str = "multiclass",
-    from_logits: bool = True,
-    axis: int = 1,
-    ignore_index: int | Sequence[int] | None = None,
-    pixel_weights: Array | None = None,
-    class_weights: Sequence[float] | Array | str | None = None,
-    classes: str | Sequence[int] | None = None,
-    distance_maps: Array | None = None,
-    spacing: float | Sequence[float] | None = None,
-    reduction: str = "mean",
-    all_reduce: Callable[[Array], Array] | None = None,
-) -> Array:
+    predictions: Array, targets: Array | None, /, *,
+    mode: str = "multiclass", from_logits: bool = True, axis: int = 1,
+    ignore_index: int | Sequence[int] | None = None, pixel_weights: Array | None = None,
+    class_weights: Sequence[float] | Array | str | None = None, classes: str | Sequence[int] | None = None,
+    distance_maps: Array | None = None, spacing: float | Sequence[float] | None = None,
+    reduction: str = "mean", all_reduce: Callable[[Array], Array] | None = None,
+) -> Array:  # fmt: skip
     """Pull a predicted border towards the true one: probability costs its signed distance to the object.
 
     With phi the signed distance to the border of each class, negative inside::
@@ -159,21 +150,13 @@ def _given_distances(batch: Batch, distance_maps: Array) -> Array:
 
 @documented
 def boundary_f1_loss(
-    predictions: Array,
-    targets: Array,
-    /,
-    *,
-    mode: str = "multiclass",
-    from_logits: bool = True,
-    axis: int = 1,
-    ignore_index: int | Sequence[int] | None = None,
-    pixel_weights: Array | None = None,
-    class_weights: Sequence[float] | Array | str | None = None,
-    classes: str | Sequence[int] = "all",
-    theta0: int = 3,
-    theta: int = 5,
+    predictions: Array, targets: Array, /, *,
+    mode: str = "multiclass", from_logits: bool = True, axis: int = 1,
+    ignore_index: int | Sequence[int] | None = None, pixel_weights: Array | None = None,
+    class_weights: Sequence[float] | Array | str | None = None, classes: str | Sequence[int] = "all",
+    theta0: int = 3, theta: int = 5,
     reduction: str = "mean",
-) -> Array:
+) -> Array:  # fmt: skip
     """Make contours right: 1 - F1 of border pixels found within a tolerance.
 
     For each image and class, with pool(x, n) the largest value in a window of n pixels a side::

@@ -18,28 +18,15 @@ from .region import dice
 
 @documented
 def dice_cross_entropy_loss(
-    predictions: Array,
-    targets: Array,
-    /,
-    *,
-    mode: str = "multiclass",
-    from_logits: bool = True,
-    axis: int = 1,
-    ignore_index: int | Sequence[int] | None = None,
-    pixel_weights: Array | None = None,
-    class_weights: Sequence[float] | Array | str | None = None,
-    classes: str | Sequence[int] = "all",
-    per_image: bool = False,
-    average: str = "macro",
-    dice_weight: float = 1.0,
-    cross_entropy_weight: float = 1.0,
-    smooth: float | tuple[float, float] = 1.0,
-    squared: bool = False,
-    pos_weight: float | Sequence[float] | Array | None = None,
-    label_smoothing: float = 0.0,
-    reduction: str = "mean",
-    all_reduce: Callable[[Array], Array] | None = None,
-) -> Array:
+    predictions: Array, targets: Array, /, *,
+    mode: str = "multiclass", from_logits: bool = True, axis: int = 1,
+    ignore_index: int | Sequence[int] | None = None, pixel_weights: Array | None = None,
+    class_weights: Sequence[float] | Array | str | None = None, classes: str | Sequence[int] = "all",
+    per_image: bool = False, average: str = "macro", dice_weight: float = 1.0,
+    cross_entropy_weight: float = 1.0, smooth: float | tuple[float, float] = 1.0, squared: bool = False,
+    pos_weight: float | Sequence[float] | Array | None = None, label_smoothing: float = 0.0,
+    reduction: str = "mean", all_reduce: Callable[[Array], Array] | None = None,
+) -> Array:  # fmt: skip
     """Add Dice, for small objects, and cross entropy, for steady gradients: CE-Dice, BCE-Dice.
 
     ::
@@ -96,25 +83,14 @@ def dice_cross_entropy_loss(
 
 @documented
 def combo_loss(
-    predictions: Array,
-    targets: Array,
-    /,
-    *,
-    mode: str = "multiclass",
-    from_logits: bool = True,
-    axis: int = 1,
-    ignore_index: int | Sequence[int] | None = None,
-    pixel_weights: Array | None = None,
-    class_weights: Sequence[float] | Array | str | None = None,
-    classes: str | Sequence[int] = "all",
-    per_image: bool = False,
-    average: str = "macro",
-    alpha: float = 0.5,
-    beta: float = 0.5,
+    predictions: Array, targets: Array, /, *,
+    mode: str = "multiclass", from_logits: bool = True, axis: int = 1,
+    ignore_index: int | Sequence[int] | None = None, pixel_weights: Array | None = None,
+    class_weights: Sequence[float] | Array | str | None = None, classes: str | Sequence[int] = "all",
+    per_image: bool = False, average: str = "macro", alpha: float = 0.5, beta: float = 0.5,
     smooth: float | tuple[float, float] = 1.0,
-    reduction: str = "mean",
-    all_reduce: Callable[[Array], Array] | None = None,
-) -> Array:
+    reduction: str = "mean", all_reduce: Callable[[Array], Array] | None = None,
+) -> Array:  # fmt: skip
     """Balance overlap against cross entropy, and in it misses against false alarms.
 
     With the mean of CE over elements, one for each pixel and class, in every mode::
@@ -158,7 +134,7 @@ def combo_loss(
     chosen, p = Classes(batch, classes, per_image, average), Probabilities(batch)
     sums = class_sums(batch, per_image, probabilities=p)
     overlap = chosen.reduce(1 - dice(batch.xp, chosen.pool(sums), smooth), sums.true)
-    return alpha * _mean(batch, p, _two_sided_terms, beta) + (1 - alpha) * overlap
+    return alpha * _mean(batch, p, _two_sided_terms, beta, whole=batch.multiclass) + (1 - alpha) * overlap
 
 
 def _mean(batch: Batch, p: Probabilities, terms: Any, *numbers: Any, whole: bool = False) -> Array:
@@ -180,27 +156,15 @@ def _two_sided_terms(p: Probabilities, beta: float) -> tuple[Array, Array | None
 
 @documented
 def exponential_logarithmic_loss(
-    predictions: Array,
-    targets: Array,
-    /,
-    *,
-    mode: str = "multiclass",
-    from_logits: bool = True,
-    axis: int = 1,
-    ignore_index: int | Sequence[int] | None = None,
-    pixel_weights: Array | None = None,
-    class_weights: Sequence[float] | Array | str | None = None,
-    classes: str | Sequence[int] = "all",
-    per_image: bool = False,
-    average: str = "macro",
-    dice_weight: float = 0.8,
-    cross_entropy_weight: float = 0.2,
-    gamma_dice: float = 0.3,
-    gamma_cross_entropy: float = 0.3,
+    predictions: Array, targets: Array, /, *,
+    mode: str = "multiclass", from_logits: bool = True, axis: int = 1,
+    ignore_index: int | Sequence[int] | None = None, pixel_weights: Array | None = None,
+    class_weights: Sequence[float] | Array | str | None = None, classes: str | Sequence[int] = "all",
+    per_image: bool = False, average: str = "macro", dice_weight: float = 0.8,
+    cross_entropy_weight: float = 0.2, gamma_dice: float = 0.3, gamma_cross_entropy: float = 0.3,
     smooth: float | tuple[float, float] = 1.0,
-    reduction: str = "mean",
-    all_reduce: Callable[[Array], Array] | None = None,
-) -> Array:
+    reduction: str = "mean", all_reduce: Callable[[Array], Array] | None = None,
+) -> Array:  # fmt: skip
     """Keep very small structures in sight: logarithms of Dice and of probabilities, to a power.
 
     With the mean over classes c of Dice, and the plain mean over the pixels i that count::

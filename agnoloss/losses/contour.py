@@ -15,23 +15,13 @@ from ..statistics.spatial import need_axes, spatial, spatial_weights, sum_spatia
 
 @documented
 def active_contour_loss(
-    predictions: Array,
-    targets: Array,
-    /,
-    *,
-    mode: str = "multiclass",
-    from_logits: bool = True,
-    axis: int = 1,
-    ignore_index: int | Sequence[int] | None = None,
-    pixel_weights: Array | None = None,
-    class_weights: Sequence[float] | Array | str | None = None,
-    classes: str | Sequence[int] = "all",
-    per_image: bool = False,
-    weight: float = 10.0,
-    eps: float = 1e-8,
-    reduction: str = "mean",
-    all_reduce: Callable[[Array], Array] | None = None,
-) -> Array:
+    predictions: Array, targets: Array, /, *,
+    mode: str = "multiclass", from_logits: bool = True, axis: int = 1,
+    ignore_index: int | Sequence[int] | None = None, pixel_weights: Array | None = None,
+    class_weights: Sequence[float] | Array | str | None = None, classes: str | Sequence[int] = "all",
+    per_image: bool = False, weight: float = 10.0, eps: float = 1e-08,
+    reduction: str = "mean", all_reduce: Callable[[Array], Array] | None = None,
+) -> Array:  # fmt: skip
     """Make regions right and their borders short: the Chan-Vese energy of the predicted probabilities.
 
     For each class, with means weighted by u::

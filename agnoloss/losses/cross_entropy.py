@@ -15,21 +15,13 @@ from ..statistics.safe_math import divide
 
 @documented
 def cross_entropy_loss(
-    predictions: Array,
-    targets: Array,
-    /,
-    *,
-    mode: str = "multiclass",
-    from_logits: bool = True,
-    axis: int = 1,
-    ignore_index: int | Sequence[int] | None = None,
-    pixel_weights: Array | None = None,
+    predictions: Array, targets: Array, /, *,
+    mode: str = "multiclass", from_logits: bool = True, axis: int = 1,
+    ignore_index: int | Sequence[int] | None = None, pixel_weights: Array | None = None,
     class_weights: Sequence[float] | Array | str | None = None,
-    pos_weight: float | Sequence[float] | Array | None = None,
-    label_smoothing: float = 0.0,
-    reduction: str = "mean",
-    all_reduce: Callable[[Array], Array] | None = None,
-) -> Array:
+    pos_weight: float | Sequence[float] | Array | None = None, label_smoothing: float = 0.0,
+    reduction: str = "mean", all_reduce: Callable[[Array], Array] | None = None,
+) -> Array:  # fmt: skip
     """Make the probability of each pixel's true class large: the default of classification.
 
     Multiclass, with e the label smoothing, w_c class weights and u_i pixel weights::
@@ -112,20 +104,13 @@ def binary_terms(p: Probabilities, e: float = 0.0, pos_weight: Array = 1.0) -> t
 
 @documented
 def balanced_cross_entropy_loss(
-    predictions: Array,
-    targets: Array,
-    /,
-    *,
-    mode: str = "binary",
-    from_logits: bool = True,
-    axis: int = 1,
-    ignore_index: int | Sequence[int] | None = None,
-    pixel_weights: Array | None = None,
+    predictions: Array, targets: Array, /, *,
+    mode: str = "binary", from_logits: bool = True, axis: int = 1,
+    ignore_index: int | Sequence[int] | None = None, pixel_weights: Array | None = None,
     class_weights: Sequence[float] | Array | str | None = None,
     beta: float | Sequence[float] | Array | None = None,
-    reduction: str = "mean",
-    all_reduce: Callable[[Array], Array] | None = None,
-) -> Array:
+    reduction: str = "mean", all_reduce: Callable[[Array], Array] | None = None,
+) -> Array:  # fmt: skip
     """Weigh few positives against many negatives, as for edges that cover 1 % of an image.
 
     ::

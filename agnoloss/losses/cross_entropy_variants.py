@@ -19,20 +19,13 @@ from .cross_entropy import binary_terms, multiclass_terms
 
 @documented
 def cost_sensitive_cross_entropy_loss(
-    predictions: Array,
-    targets: Array,
-    /,
-    *,
-    mode: str = "multiclass",
-    from_logits: bool = True,
-    axis: int = 1,
-    ignore_index: int | Sequence[int] | None = None,
-    pixel_weights: Array | None = None,
+    predictions: Array, targets: Array, /, *,
+    mode: str = "multiclass", from_logits: bool = True, axis: int = 1,
+    ignore_index: int | Sequence[int] | None = None, pixel_weights: Array | None = None,
     class_weights: Sequence[float] | Array | str | None = None,
     cost_matrix: Sequence[Sequence[float]] | Array,
-    reduction: str = "mean",
-    all_reduce: Callable[[Array], Array] | None = None,
-) -> Array:
+    reduction: str = "mean", all_reduce: Callable[[Array], Array] | None = None,
+) -> Array:  # fmt: skip
     """Make some confusions dearer than others: a pedestrian taken for road, for example.
 
     With the predicted class k_i = argmax_c p_ic, through which no gradient flows::
@@ -84,19 +77,12 @@ def _cost_terms(p: Probabilities, costs: Array) -> tuple[Array, Array | None]:
 
 @documented
 def top_k_cross_entropy_loss(
-    predictions: Array,
-    targets: Array,
-    /,
-    *,
-    mode: str = "multiclass",
-    from_logits: bool = True,
-    axis: int = 1,
-    ignore_index: int | Sequence[int] | None = None,
-    pixel_weights: Array | None = None,
-    class_weights: Sequence[float] | Array | str | None = None,
-    k: float = 0.1,
+    predictions: Array, targets: Array, /, *,
+    mode: str = "multiclass", from_logits: bool = True, axis: int = 1,
+    ignore_index: int | Sequence[int] | None = None, pixel_weights: Array | None = None,
+    class_weights: Sequence[float] | Array | str | None = None, k: float = 0.1,
     reduction: str = "mean",
-) -> Array:
+) -> Array:  # fmt: skip
     """Learn from the hardest pixels of the batch alone: online hard example mining.
 
     The mean of cross entropy over the max(1, ceil(k n)) pixels (elements in multilabel mode) that
@@ -170,22 +156,13 @@ def _first(backend: Backend, dtype: Any, counts: Array, k: Fraction) -> Array:
 
 @documented
 def conservative_loss(
-    predictions: Array,
-    targets: Array,
-    /,
-    *,
-    mode: str = "multiclass",
-    from_logits: bool = True,
-    axis: int = 1,
-    ignore_index: int | Sequence[int] | None = None,
-    pixel_weights: Array | None = None,
-    class_weights: Sequence[float] | Array | str | None = None,
-    lam: float = 5.0,
-    base: float = math.e,
-    eps: float = 1e-6,
-    reduction: str = "mean",
-    all_reduce: Callable[[Array], Array] | None = None,
-) -> Array:
+    predictions: Array, targets: Array, /, *,
+    mode: str = "multiclass", from_logits: bool = True, axis: int = 1,
+    ignore_index: int | Sequence[int] | None = None, pixel_weights: Array | None = None,
+    class_weights: Sequence[float] | Array | str | None = None, lam: float = 5.0, base: float = math.e,
+    eps: float = 1e-06,
+    reduction: str = "mean", all_reduce: Callable[[Array], Array] | None = None,
+) -> Array:  # fmt: skip
     """Pull on certain pixels unlike cross entropy, so that features carry over to another domain.
 
     With p_t the probability of the true class, clipped to [eps, 1 - eps], and a the base::

@@ -15,26 +15,15 @@ from .region_variants import WEIGHTINGS, generalized_dice
 
 @documented
 def dice_boundary_loss(
-    predictions: Array,
-    targets: Array,
-    /,
-    *,
-    mode: str = "multiclass",
-    from_logits: bool = True,
-    axis: int = 1,
-    ignore_index: int | Sequence[int] | None = None,
-    pixel_weights: Array | None = None,
-    class_weights: Sequence[float] | Array | str | None = None,
-    classes: str | Sequence[int] | None = None,
-    per_image: bool = False,
-    alpha: float = 0.5,
-    weighting: str = "square",
-    smooth: float | tuple[float, float] = 0.0,
-    distance_maps: Array | None = None,
+    predictions: Array, targets: Array, /, *,
+    mode: str = "multiclass", from_logits: bool = True, axis: int = 1,
+    ignore_index: int | Sequence[int] | None = None, pixel_weights: Array | None = None,
+    class_weights: Sequence[float] | Array | str | None = None, classes: str | Sequence[int] | None = None,
+    per_image: bool = False, alpha: float = 0.5, weighting: str = "square",
+    smooth: float | tuple[float, float] = 0.0, distance_maps: Array | None = None,
     spacing: float | Sequence[float] | None = None,
-    reduction: str = "mean",
-    all_reduce: Callable[[Array], Array] | None = None,
-) -> Array:
+    reduction: str = "mean", all_reduce: Callable[[Array], Array] | None = None,
+) -> Array:  # fmt: skip
     """Find an object by its overlap, then pull its border into place.
 
     ::

@@ -16,21 +16,13 @@ from ..statistics.safe_math import power
 
 @documented
 def focal_loss(
-    predictions: Array,
-    targets: Array,
-    /,
-    *,
-    mode: str = "multiclass",
-    from_logits: bool = True,
-    axis: int = 1,
-    ignore_index: int | Sequence[int] | None = None,
-    pixel_weights: Array | None = None,
-    class_weights: Sequence[float] | Array | str | None = None,
-    gamma: float = 2.0,
+    predictions: Array, targets: Array, /, *,
+    mode: str = "multiclass", from_logits: bool = True, axis: int = 1,
+    ignore_index: int | Sequence[int] | None = None, pixel_weights: Array | None = None,
+    class_weights: Sequence[float] | Array | str | None = None, gamma: float = 2.0,
     alpha: float | Sequence[float] | Array | None = None,
-    reduction: str = "mean",
-    all_reduce: Callable[[Array], Array] | None = None,
-) -> Array:
+    reduction: str = "mean", all_reduce: Callable[[Array], Array] | None = None,
+) -> Array:  # fmt: skip
     """Learn from the few hard pixels where easy ones, such as background, are many.
 
     Multiclass, and binary or multilabel::

@@ -15,20 +15,13 @@ from ..statistics.reductions import Classes
 
 @documented
 def lovasz_softmax_loss(
-    predictions: Array,
-    targets: Array,
-    /,
-    *,
-    mode: str = "multiclass",
-    from_logits: bool = True,
-    axis: int = 1,
-    ignore_index: int | Sequence[int] | None = None,
-    pixel_weights: Array | None = None,
-    class_weights: Sequence[float] | Array | str | None = None,
-    classes: str | Sequence[int] = "present",
+    predictions: Array, targets: Array, /, *,
+    mode: str = "multiclass", from_logits: bool = True, axis: int = 1,
+    ignore_index: int | Sequence[int] | None = None, pixel_weights: Array | None = None,
+    class_weights: Sequence[float] | Array | str | None = None, classes: str | Sequence[int] = "present",
     per_image: bool = False,
     reduction: str = "mean",
-) -> Array:
+) -> Array:  # fmt: skip
     """Optimise the Jaccard index (IoU) itself, extended to probabilities.
 
     For each class, with the errors sorted so that they fall::
@@ -70,18 +63,12 @@ def lovasz_softmax_loss(
 
 @documented
 def lovasz_hinge_loss(
-    predictions: Array,
-    targets: Array,
-    /,
-    *,
-    mode: str = "binary",
-    axis: int = 1,
-    ignore_index: int | Sequence[int] | None = None,
-    pixel_weights: Array | None = None,
-    class_weights: Sequence[float] | Array | str | None = None,
-    per_image: bool = True,
+    predictions: Array, targets: Array, /, *,
+    mode: str = "binary", axis: int = 1,
+    ignore_index: int | Sequence[int] | None = None, pixel_weights: Array | None = None,
+    class_weights: Sequence[float] | Array | str | None = None, per_image: bool = True,
     reduction: str = "mean",
-) -> Array:
+) -> Array:  # fmt: skip
     """Optimise the Jaccard index (IoU) of the foreground, extended by the hinge of raw scores.
 
     For each channel, with the errors sorted so that they fall::

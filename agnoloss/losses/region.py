@@ -36,24 +36,14 @@ def tversky(xp: Any, sums: ClassSums, alpha: float, beta: float, smooth: Smooth)
 
 @documented
 def dice_loss(
-    predictions: Array,
-    targets: Array,
-    /,
-    *,
-    mode: str = "multiclass",
-    from_logits: bool = True,
-    axis: int = 1,
-    ignore_index: int | Sequence[int] | None = None,
-    pixel_weights: Array | None = None,
-    class_weights: Sequence[float] | Array | str | None = None,
-    classes: str | Sequence[int] = "all",
-    per_image: bool = False,
-    average: str = "macro",
-    smooth: float | tuple[float, float] = 1.0,
+    predictions: Array, targets: Array, /, *,
+    mode: str = "multiclass", from_logits: bool = True, axis: int = 1,
+    ignore_index: int | Sequence[int] | None = None, pixel_weights: Array | None = None,
+    class_weights: Sequence[float] | Array | str | None = None, classes: str | Sequence[int] = "all",
+    per_image: bool = False, average: str = "macro", smooth: float | tuple[float, float] = 1.0,
     squared: bool = False,
-    reduction: str = "mean",
-    all_reduce: Callable[[Array], Array] | None = None,
-) -> Array:
+    reduction: str = "mean", all_reduce: Callable[[Array], Array] | None = None,
+) -> Array:  # fmt: skip
     """Make prediction and target overlap, however small the object: 1 - F1 of soft counts.
 
     For each class, with s the smoothing and sums over pixels i::
@@ -99,24 +89,14 @@ def dice_loss(
 
 @documented
 def jaccard_loss(
-    predictions: Array,
-    targets: Array,
-    /,
-    *,
-    mode: str = "multiclass",
-    from_logits: bool = True,
-    axis: int = 1,
-    ignore_index: int | Sequence[int] | None = None,
-    pixel_weights: Array | None = None,
-    class_weights: Sequence[float] | Array | str | None = None,
-    classes: str | Sequence[int] = "all",
-    per_image: bool = False,
-    average: str = "macro",
-    smooth: float | tuple[float, float] = 1.0,
+    predictions: Array, targets: Array, /, *,
+    mode: str = "multiclass", from_logits: bool = True, axis: int = 1,
+    ignore_index: int | Sequence[int] | None = None, pixel_weights: Array | None = None,
+    class_weights: Sequence[float] | Array | str | None = None, classes: str | Sequence[int] = "all",
+    per_image: bool = False, average: str = "macro", smooth: float | tuple[float, float] = 1.0,
     squared: bool = False,
-    reduction: str = "mean",
-    all_reduce: Callable[[Array], Array] | None = None,
-) -> Array:
+    reduction: str = "mean", all_reduce: Callable[[Array], Array] | None = None,
+) -> Array:  # fmt: skip
     """Make intersection over union large: 1 - IoU of soft counts.
 
     For each class, with s the smoothing and sums over pixels i::
@@ -156,25 +136,14 @@ def jaccard_loss(
 
 @documented
 def tversky_loss(
-    predictions: Array,
-    targets: Array,
-    /,
-    *,
-    mode: str = "multiclass",
-    from_logits: bool = True,
-    axis: int = 1,
-    ignore_index: int | Sequence[int] | None = None,
-    pixel_weights: Array | None = None,
-    class_weights: Sequence[float] | Array | str | None = None,
-    classes: str | Sequence[int] = "all",
-    per_image: bool = False,
-    average: str = "macro",
-    alpha: float = 0.3,
-    beta: float = 0.7,
+    predictions: Array, targets: Array, /, *,
+    mode: str = "multiclass", from_logits: bool = True, axis: int = 1,
+    ignore_index: int | Sequence[int] | None = None, pixel_weights: Array | None = None,
+    class_weights: Sequence[float] | Array | str | None = None, classes: str | Sequence[int] = "all",
+    per_image: bool = False, average: str = "macro", alpha: float = 0.3, beta: float = 0.7,
     smooth: float | tuple[float, float] = 1.0,
-    reduction: str = "mean",
-    all_reduce: Callable[[Array], Array] | None = None,
-) -> Array:
+    reduction: str = "mean", all_reduce: Callable[[Array], Array] | None = None,
+) -> Array:  # fmt: skip
     """Trade false positives against misses: with beta > alpha, missing an object costs more.
 
     For each class, with s the smoothing and sums over pixels i::

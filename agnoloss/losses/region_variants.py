@@ -18,26 +18,14 @@ WEIGHTINGS = ("square", "simple", "uniform")
 
 @documented
 def focal_tversky_loss(
-    predictions: Array,
-    targets: Array,
-    /,
-    *,
-    mode: str = "multiclass",
-    from_logits: bool = True,
-    axis: int = 1,
-    ignore_index: int | Sequence[int] | None = None,
-    pixel_weights: Array | None = None,
-    class_weights: Sequence[float] | Array | str | None = None,
-    classes: str | Sequence[int] = "all",
-    per_image: bool = False,
-    average: str = "macro",
-    gamma: float = 4 / 3,
-    alpha: float = 0.3,
-    beta: float = 0.7,
-    smooth: float | tuple[float, float] = 1.0,
-    reduction: str = "mean",
-    all_reduce: Callable[[Array], Array] | None = None,
-) -> Array:
+    predictions: Array, targets: Array, /, *,
+    mode: str = "multiclass", from_logits: bool = True, axis: int = 1,
+    ignore_index: int | Sequence[int] | None = None, pixel_weights: Array | None = None,
+    class_weights: Sequence[float] | Array | str | None = None, classes: str | Sequence[int] = "all",
+    per_image: bool = False, average: str = "macro", gamma: float = 4 / 3, alpha: float = 0.3,
+    beta: float = 0.7, smooth: float | tuple[float, float] = 1.0,
+    reduction: str = "mean", all_reduce: Callable[[Array], Array] | None = None,
+) -> Array:  # fmt: skip
     """Tversky under a root: it keeps pulling as the overlap becomes good, where Tversky lets go.
 
     For each class, with TI_c the Tversky index of `tversky_loss`::
@@ -89,24 +77,14 @@ def focal_tversky_loss(
 
 @documented
 def log_cosh_dice_loss(
-    predictions: Array,
-    targets: Array,
-    /,
-    *,
-    mode: str = "multiclass",
-    from_logits: bool = True,
-    axis: int = 1,
-    ignore_index: int | Sequence[int] | None = None,
-    pixel_weights: Array | None = None,
-    class_weights: Sequence[float] | Array | str | None = None,
-    classes: str | Sequence[int] = "all",
-    per_image: bool = False,
-    average: str = "macro",
-    smooth: float | tuple[float, float] = 1.0,
+    predictions: Array, targets: Array, /, *,
+    mode: str = "multiclass", from_logits: bool = True, axis: int = 1,
+    ignore_index: int | Sequence[int] | None = None, pixel_weights: Array | None = None,
+    class_weights: Sequence[float] | Array | str | None = None, classes: str | Sequence[int] = "all",
+    per_image: bool = False, average: str = "macro", smooth: float | tuple[float, float] = 1.0,
     squared: bool = False,
-    reduction: str = "mean",
-    all_reduce: Callable[[Array], Array] | None = None,
-) -> Array:
+    reduction: str = "mean", all_reduce: Callable[[Array], Array] | None = None,
+) -> Array:  # fmt: skip
     """Dice with gradients that fade as the overlap becomes perfect.
 
     For each class, with Dice_c the score of `dice_loss`::
@@ -145,23 +123,13 @@ def log_cosh_dice_loss(
 
 @documented
 def generalized_dice_loss(
-    predictions: Array,
-    targets: Array,
-    /,
-    *,
-    mode: str = "multiclass",
-    from_logits: bool = True,
-    axis: int = 1,
-    ignore_index: int | Sequence[int] | None = None,
-    pixel_weights: Array | None = None,
-    class_weights: Sequence[float] | Array | str | None = None,
-    classes: str | Sequence[int] = "all",
-    per_image: bool = False,
-    weighting: str = "square",
-    smooth: float | tuple[float, float] = 0.0,
-    reduction: str = "mean",
-    all_reduce: Callable[[Array], Array] | None = None,
-) -> Array:
+    predictions: Array, targets: Array, /, *,
+    mode: str = "multiclass", from_logits: bool = True, axis: int = 1,
+    ignore_index: int | Sequence[int] | None = None, pixel_weights: Array | None = None,
+    class_weights: Sequence[float] | Array | str | None = None, classes: str | Sequence[int] = "all",
+    per_image: bool = False, weighting: str = "square", smooth: float | tuple[float, float] = 0.0,
+    reduction: str = "mean", all_reduce: Callable[[Array], Array] | None = None,
+) -> Array:  # fmt: skip
     """One Dice over all classes in which rare classes weigh as much as large ones.
 
     ::
