@@ -95,59 +95,44 @@ class TapeBackend(Backend):
         return self.tape.note(sums, (values, lambda g: inner.gather(g, index)))
 
     def softmax_sums(
-        self,
-        scores: Array,
-        labels: Array,
-        valid: Array | None,
-        weights: Array | None,
-        wanted: Sequence[str] = ("log_p",),
-        mix: Array | None = None,
-        keep: bool = False,
-    ) -> tuple[dict[str, Array], None]:
+        self, scores: Array, labels: Array, valid: Array | None, weights: Array | None,
+        wanted: Sequence[str] = ("log_p",), mix: Array | None = None, keep: bool = False,
+    ) -> tuple[dict[str, Array], None]:  # fmt: skip
         """The inner backend's rule; of boxes of another tape, step by step."""
         tape, given = self.tape, (scores, labels, valid, weights)
+        inner: Any = self.inner
         if tape.nested or tape.any_tracked(mix):
             return super().softmax_sums(*given, wanted, mix)[0], None
         keep = tape.any_tracked((scores, weights))
-        outputs, pullback = self.inner.softmax_sums(*tape.plain(given), wanted, tape.plain(mix), keep)
+        outputs, pullback = inner.softmax_sums(*tape.plain(given), wanted, tape.plain(mix), keep)
         return self._noted(outputs, pullback, scores, weights), None
 
     def sigmoid_sums(
-        self,
-        scores: Array,
-        targets: Array,
-        valid: Array | None,
-        weights: Array | None,
-        wanted: Sequence[str],
-        keep: bool = False,
-    ) -> tuple[dict[str, Array], None]:
+        self, scores: Array, targets: Array, valid: Array | None, weights: Array | None,
+        wanted: Sequence[str], keep: bool = False,
+    ) -> tuple[dict[str, Array], None]:  # fmt: skip
         """As `softmax_sums`."""
         tape, given = self.tape, (scores, targets, valid, weights)
+        inner: Any = self.inner
         if tape.nested or tape.any_tracked(targets):
             return super().sigmoid_sums(*given, wanted)[0], None
         keep = tape.any_tracked((scores, weights))
-        outputs, pullback = self.inner.sigmoid_sums(*tape.plain(given), wanted, keep)
+        outputs, pullback = inner.sigmoid_sums(*tape.plain(given), wanted, keep)
         return self._noted(outputs, pullback, scores, weights), None
 
     def sorted_sums(
-        self,
-        scores: Array,
-        foreground: Array,
-        valid: Array | None,
-        weights: Array | None,
-        link: str,
-        weigh: Callable[..., Array],
-        per_image: bool,
-        matters: Callable[[int, float], bool],
+        self, scores: Array, foreground: Array, valid: Array | None, weights: Array | None, link: str,
+        weigh: Callable[..., Array], per_image: bool, matters: Callable[[int, float], bool],
         keep: bool = False,
-    ) -> tuple[dict[str, Array], None]:
+    ) -> tuple[dict[str, Array], None]:  # fmt: skip
         """As `softmax_sums`."""
         tape, given = self.tape, (scores, foreground, valid, weights)
+        inner: Any = self.inner
         options = (link, weigh, per_image, matters)
         if tape.nested:
             return super().sorted_sums(*given, *options)[0], None
         keep = tape.any_tracked(scores)
-        outputs, pullback = self.inner.sorted_sums(*tape.plain(given), *options, keep)
+        outputs, pullback = inner.sorted_sums(*tape.plain(given), *options, keep)
         sums = self._noted({"sums": outputs["sums"]}, pullback, scores, None)
         return {**sums, "true": tape.box(outputs["true"])}, None
 
