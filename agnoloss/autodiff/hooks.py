@@ -152,14 +152,15 @@ class TapeBackend(Backend):
         return dict(zip(names, tape.note_together(outputs.values(), back, (scores, weights)), strict=True))
 
     def in_chunks(
-        self, function: Function, values: Array, beside: Sequence[Any], options: Sequence[Any]
-    ) -> Sums:
+        self, function: Function, values: Array, beside: Sequence[Any], options: Sequence[Any],
+        otherwise: Callable[[], Sums],
+    ) -> Sums:  # fmt: skip
         """With the gradient of each chunk, where the values alone are differentiated, once."""
         tape, given = self.tape, (values, beside, options)
         if tape.nested or not several(values, self.inner.chunk):
-            return function(values, *beside, *options)
+            return otherwise()
         if not tape.any_tracked(values) or tape.any_tracked((beside, options)):
-            return super().in_chunks(function, *given)
+            return super().in_chunks(function, *given, otherwise)
         (total, *others), gradient = sums_and_gradient(self.inner, function, *tape.plain(given))
         return tape.note(total, (values, lambda g: gradient * g)), *tape.box(others)
 

@@ -89,7 +89,8 @@ def _two(name: str, of_a: Callable[..., Any], of_b: Callable[..., Any]) -> None:
 
     def two(tape: Any, a: Any, b: Any, /) -> Any:
         xp, x, y = tape.inner.xp, tape.plain(a), tape.plain(b)
-        value = getattr(xp, name)(x, y)
+        # NumPy's operator multiplies where its function raises to a power
+        value = x**y if name == "pow" else getattr(xp, name)(x, y)
         return tape.note(
             value,
             (a, lambda g: unbroadcast(xp, of_a(xp, g, x, y, value), x.shape)),

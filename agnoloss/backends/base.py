@@ -216,16 +216,16 @@ class Backend:
 
     def in_chunks(
         self, function: chunks.Function, values: Array, beside: Sequence[Array | None],
-        options: Sequence[Any],
+        options: Sequence[Any], otherwise: Callable[[], chunks.Sums],
     ) -> chunks.Sums:  # fmt: skip
         """Sums () over pixels, some pixels at a time, with the gradient of each chunk taken at once.
 
         ``function(values, *beside, *options)`` returns sums of which the first depends on the values
         (N, C, P), as scores, and no other does. Arrays (N, ..., P) `beside` them are cut along, None
-        stays; `options` are the same for all.
+        stays; `options` are the same for all. `otherwise` computes the sums where no chunks pay.
         """
         if not chunks.several(values, self.chunk):
-            return function(values, *beside, *options)
+            return otherwise()
         return chunks.sums(function, values, beside, options, self.chunk)
 
     def sorted_sums(

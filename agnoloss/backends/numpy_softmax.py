@@ -182,9 +182,9 @@ class SoftmaxSums:
         place = self._look(keep=True) if self.place is None else self.place
         self.place = None
         assert place is not None
-        mean = np.empty_like(self.own) if of_weights else None
+        mean = np.zeros_like(self.own) if of_weights else None
         if self.entropy:
-            work = partial(self._scale, place=place, d=given["log_p"])
+            work = partial(self._scale, place=place, d=given.get("log_p", np.zeros_like(self.own)))
         else:
             work = partial(self._combine, place=place, given=given, mean=mean)
         in_threads(work, self.pieces, self.threads)

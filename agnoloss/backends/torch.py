@@ -95,7 +95,7 @@ class Torch(Backend):
         """
         if compiles():
             return torch_rules.ClassSums.apply(values, labels, classes)
-        if not values.requires_grad and in_host_memory(values) and in_host_memory(labels):
+        if not (values.requires_grad or transformed(values, labels)) and values.device.type == "cpu":
             return torch.from_numpy(NUMPY.class_sums(values.numpy(), labels.numpy(), classes))
         wide = values if values.device.type == "mps" else values.double()  # which has no float64
         sums = wide.new_zeros(values.shape[0], classes).scatter_add(1, labels, wide)
@@ -134,8 +134,9 @@ class Torch(Backend):
         return torch_rules.apply("sorted_sums", self, given, *options), None
 
     def in_chunks(
-        self, function: chunks.Function, values: Array, beside: Sequence[Any], options: Sequence[Any]
-    ) -> chunks.Sums:
+        self, function: chunks.Function, values: Array, beside: Sequence[Any], options: Sequence[Any],
+        otherwise: Callable[[], chunks.Sums],
+    ) -> chunks.Sums:  # fmt: skip
         """On a CPU in NumPy, with one rule for autograd: see `differs`. Not what torch does in one thread."""
         others = [value for value in (*beside, *options) if isinstance(value, Tensor)]
         if (
@@ -144,7 +145,7 @@ class Torch(Backend):
             or not in_host_memory(values)
             or transformed(values, *others)
         ):
-            return function(values, *beside, *options)
+            return otherwise()
         return torch_rules.in_chunks(function, values, beside, options)
 
     def cumulative_sum(self, values: Array) -> Array:

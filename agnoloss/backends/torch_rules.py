@@ -74,7 +74,7 @@ class _Rule(torch.autograd.Function):
         pullback: Any
         names = _names(ctx.name, ctx.options)
         found = {name: g for name, g in zip(names, gradients, strict=True) if g is not None}
-        if torch.is_grad_enabled() or not in_host_memory(given[0]):
+        if torch.is_grad_enabled() or not all(map(in_host_memory, (given[0], *found.values()))):
             _, pullback = _closed(ctx.name, ctx.backend, given, ctx.options)
             of_scores, of_u = pullback(found, of_weights)
         else:
@@ -111,7 +111,8 @@ def in_chunks(function: Function, values: Tensor, beside: Sequence[Any], options
     if values.requires_grad and torch.is_grad_enabled():
         found: Sums = _Chunks.apply(function, len(beside), values, *beside, *options)
         return found
-    return _tensors(NUMPY.in_chunks(function, *_views((values, beside, options))))
+    given = _views((values, beside, options))
+    return _tensors(NUMPY.in_chunks(function, *given, lambda: function(given[0], *given[1], *given[2])))
 
 
 class _Chunks(torch.autograd.Function):
@@ -137,8 +138,7 @@ class _Chunks(torch.autograd.Function):
         gradient, ctx.gradient = ctx.gradient, None  # given away: another is computed anew
         if gradient is None:
             _, gradient = _sums_and_gradient(ctx.function, ctx.count, values, ctx.others)
-        gradient *= g.numpy()
-        return None, None, torch.from_numpy(gradient), *nothing
+        return None, None, torch.from_numpy(gradient) * g, *nothing
 
 
 def _sums_and_gradient(

@@ -45,6 +45,7 @@ def _is_plain(tensor: Tensor) -> bool:
         and torch._C._functorch.maybe_current_level() is None  # a tensor it captured looks like any other
         and not torch.jit.is_tracing()
         and not torch._C._len_torch_dispatch_stack()  # as in make_fx
+        and not torch._C._functorch.is_legacy_batchedtensor(tensor)  # as in batched gradients
         and not tensor.is_neg()
         and not tensor.is_quantized
     )

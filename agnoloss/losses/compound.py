@@ -245,7 +245,7 @@ def _rarity(batch: Batch) -> tuple[Array, Array]:
     if batch.class_weights is not None:
         return batch.class_weights, batch.class_weights
     true = batch.add_up(batch.target_sums)
-    false = batch.add_up(batch.sizes) - true
+    false = true if batch.multiclass else batch.add_up(batch.sum_pixels(1 - batch.targets))
     total = xp.sum(true) if batch.multiclass else true + false
     # the root has no slope at 0, which is the total of nothing
     roots = (xp.sqrt(xp.where(t == 0, 1.0, total / xp.where(t == 0, 1.0, t))) for t in (true, false))

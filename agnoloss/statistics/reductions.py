@@ -58,8 +58,11 @@ def pixel_sums(
             log_p = part.xp.squeeze(values, axis=1) if p.of_labels else None
             return _sums(Probabilities(part) if log_p is None else p.of_pixels(part, log_p), terms, options)
 
-        beside = (batch.predictions, batch.given_targets, batch.pixel_weights)
-        sums = batch.backend.in_chunks(of_chunk, values, beside, (batch.class_weights, *options))
+        scores = batch.backend.stop_gradient(batch.predictions) if p.of_labels else None
+        beside = (scores, batch.given_targets, batch.pixel_weights)
+        sums = batch.backend.in_chunks(
+            of_chunk, values, beside, (batch.class_weights, *options), lambda: _sums(p, terms, options)
+        )
     total, share = (batch.nan_if_invalid(x) for x in sums)
     return (total, share) if batch.all_reduce is None else (batch.all_reduce(total), batch.all_reduce(share))
 

@@ -76,7 +76,6 @@ class Entry:
 
 SMOOTH_IS_NOT_SCALED = {"doubling": "weights scale the counts and not `smooth`: exact at smooth=0 only"}
 NO_TERMS = {"splitting": "a sort is no sum over pixels"}
-TIES = {"kinks": "equal errors have no one order, and each order a gradient"}
 NO_BACKGROUND = {"permutation": "class 0 is the background, which it leaves out by default"}
 SMOOTHED_LABELS = {"minimum with label_smoothing": "smoothing moves the minimum away from the labels"}
 
@@ -124,10 +123,10 @@ ENTRIES = (
     Entry(
         agnoloss.lovasz_softmax_loss,
         unit=1.0,
-        exempt=NO_TERMS | TIES,
+        exempt=NO_TERMS,
         leaves_out={"scale": "saturated probabilities are equal, and equal errors have no one order"},
     ),
-    Entry(agnoloss.lovasz_hinge_loss, modes=TWO_SIDED, unit=1.0, exempt=NO_TERMS | TIES),
+    Entry(agnoloss.lovasz_hinge_loss, modes=TWO_SIDED, unit=1.0, exempt=NO_TERMS),
     Entry(
         agnoloss.dice_cross_entropy_loss,
         options=(
