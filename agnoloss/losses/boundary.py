@@ -71,11 +71,9 @@ def boundary_loss(
     """
     if targets is None:
         targets = _no_targets(predictions, ignore_index, class_weights, classes, distance_maps)
-    batch = Batch(
-            predictions, targets, mode=mode, from_logits=from_logits, axis=axis,
-            ignore_index=ignore_index, pixel_weights=pixel_weights, class_weights=class_weights,
-            reduction=reduction, all_reduce=all_reduce,
-        )  # fmt: skip
+    batch = Batch(predictions, targets, mode=mode, from_logits=from_logits, axis=axis,
+                  ignore_index=ignore_index, pixel_weights=pixel_weights, class_weights=class_weights,
+                  reduction=reduction, all_reduce=all_reduce)  # fmt: skip
     return signed_overlap(batch, classes, distance_maps, spacing)
 
 
@@ -201,11 +199,9 @@ def boundary_f1_loss(
     >>> print(f"{boundary_f1_loss(p, y, mode='binary', from_logits=False, theta=3):.4f}")
     0.0000
     """
-    batch = Batch(
-            predictions, targets, mode=mode, from_logits=from_logits, axis=axis,
-            ignore_index=ignore_index, pixel_weights=pixel_weights, class_weights=class_weights,
-            reduction=reduction,
-        )  # fmt: skip
+    batch = Batch(predictions, targets, mode=mode, from_logits=from_logits, axis=axis,
+                  ignore_index=ignore_index, pixel_weights=pixel_weights, class_weights=class_weights,
+                  reduction=reduction)  # fmt: skip
     need_axes(batch)
     theta0, theta = _window("theta0", theta0, 3), _window("theta", theta, 1)
     chosen = Classes(batch, classes, per_image=True)

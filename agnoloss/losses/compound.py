@@ -65,11 +65,9 @@ def dice_cross_entropy_loss(
     >>> print(f"{cross_entropy_loss(z, y, mode='binary'):.4f}")
     0.3048
     """
-    batch = Batch(
-            predictions, targets, mode=mode, from_logits=from_logits, axis=axis,
-            ignore_index=ignore_index, pixel_weights=pixel_weights, class_weights=class_weights,
-            reduction=reduction, all_reduce=all_reduce, reductions=("mean", "sum"),
-        )  # fmt: skip
+    batch = Batch(predictions, targets, mode=mode, from_logits=from_logits, axis=axis,
+                  ignore_index=ignore_index, pixel_weights=pixel_weights, class_weights=class_weights,
+                  reduction=reduction, all_reduce=all_reduce, reductions=("mean", "sum"))  # fmt: skip
     dice_weight = checks.number("dice_weight", dice_weight)
     cross_entropy_weight = checks.number("cross_entropy_weight", cross_entropy_weight)
     chosen = Classes(batch, classes, per_image, average)
@@ -125,11 +123,9 @@ def combo_loss(
     >>> print(f"{combo_loss(p, y, mode='binary', from_logits=False, smooth=0):.4f}")  # ln(2)/4 + 1/4
     0.4233
     """
-    batch = Batch(
-            predictions, targets, mode=mode, from_logits=from_logits, axis=axis,
-            ignore_index=ignore_index, pixel_weights=pixel_weights, class_weights=class_weights,
-            reduction=reduction, all_reduce=all_reduce, reductions=("mean", "sum"),
-        )  # fmt: skip
+    batch = Batch(predictions, targets, mode=mode, from_logits=from_logits, axis=axis,
+                  ignore_index=ignore_index, pixel_weights=pixel_weights, class_weights=class_weights,
+                  reduction=reduction, all_reduce=all_reduce, reductions=("mean", "sum"))  # fmt: skip
     alpha, beta = checks.number("alpha", alpha, 0.0, 1.0), checks.number("beta", beta, 0.0, 1.0)
     chosen, p = Classes(batch, classes, per_image, average), Probabilities(batch)
     sums = class_sums(batch, per_image, probabilities=p)
@@ -206,11 +202,9 @@ def exponential_logarithmic_loss(
     >>> print(f"{loss:.4f}")  # (0.8 + 0.2 sqrt 2) (-ln 0.8)
     0.2416
     """
-    batch = Batch(
-            predictions, targets, mode=mode, from_logits=from_logits, axis=axis,
-            ignore_index=ignore_index, pixel_weights=pixel_weights, class_weights=class_weights,
-            reduction=reduction, all_reduce=all_reduce, reductions=("mean", "sum"),
-        )  # fmt: skip
+    batch = Batch(predictions, targets, mode=mode, from_logits=from_logits, axis=axis,
+                  ignore_index=ignore_index, pixel_weights=pixel_weights, class_weights=class_weights,
+                  reduction=reduction, all_reduce=all_reduce, reductions=("mean", "sum"))  # fmt: skip
     dice_weight = checks.number("dice_weight", dice_weight)
     cross_entropy_weight = checks.number("cross_entropy_weight", cross_entropy_weight)
     gamma_dice = checks.number("gamma_dice", gamma_dice, 0.0)

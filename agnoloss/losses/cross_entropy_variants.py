@@ -60,11 +60,9 @@ def cost_sensitive_cross_entropy_loss(
     >>> print(f"{loss:.4f}")  # (-5 ln 0.2 - ln 0.8) / 2
     4.1352
     """
-    batch = Batch(
-            predictions, targets, mode=mode, from_logits=from_logits, axis=axis,
-            ignore_index=ignore_index, pixel_weights=pixel_weights, class_weights=class_weights,
-            reduction=reduction, all_reduce=all_reduce, modes=("multiclass",),
-        )  # fmt: skip
+    batch = Batch(predictions, targets, mode=mode, from_logits=from_logits, axis=axis,
+                  ignore_index=ignore_index, pixel_weights=pixel_weights, class_weights=class_weights,
+                  reduction=reduction, all_reduce=all_reduce, modes=("multiclass",))  # fmt: skip
     return over_pixels(batch, _cost_terms, batch.per_class("cost_matrix", cost_matrix, axes=2))
 
 
@@ -112,11 +110,9 @@ def top_k_cross_entropy_loss(
     >>> print(f"{top_k_cross_entropy_loss(p, y, from_logits=False, k=0.5):.4f}")  # -ln 0.5
     0.6931
     """
-    batch = Batch(
-            predictions, targets, mode=mode, from_logits=from_logits, axis=axis,
-            ignore_index=ignore_index, pixel_weights=pixel_weights, class_weights=class_weights,
-            reduction=reduction,
-        )  # fmt: skip
+    batch = Batch(predictions, targets, mode=mode, from_logits=from_logits, axis=axis,
+                  ignore_index=ignore_index, pixel_weights=pixel_weights, class_weights=class_weights,
+                  reduction=reduction)  # fmt: skip
     k = checks.number("k", k, 0.0, 1.0)
     if k == 0:
         raise ValueError("`k` must be above 0; got 0.")
@@ -195,11 +191,9 @@ def conservative_loss(
     >>> print(f"{conservative_loss(p, y, from_logits=False):.4f}")
     7.0756
     """
-    batch = Batch(
-            predictions, targets, mode=mode, from_logits=from_logits, axis=axis,
-            ignore_index=ignore_index, pixel_weights=pixel_weights, class_weights=class_weights,
-            reduction=reduction, all_reduce=all_reduce, modes=("multiclass",),
-        )  # fmt: skip
+    batch = Batch(predictions, targets, mode=mode, from_logits=from_logits, axis=axis,
+                  ignore_index=ignore_index, pixel_weights=pixel_weights, class_weights=class_weights,
+                  reduction=reduction, all_reduce=all_reduce, modes=("multiclass",))  # fmt: skip
     lam, eps = checks.number("lam", lam, 0.0), checks.number("eps", eps, 0.0, 0.5)
     if not (checks.number("base", base) > 1 and eps > 0):
         raise ValueError(f"`base` must be above 1 and `eps` above 0; got {base} and {eps}.")

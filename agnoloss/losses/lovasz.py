@@ -51,11 +51,9 @@ def lovasz_softmax_loss(
     >>> print(f"{lovasz_softmax_loss(p, y, mode='binary', from_logits=False):.4f}")
     0.3167
     """
-    batch = Batch(
-            predictions, targets, mode=mode, from_logits=from_logits, axis=axis,
-            ignore_index=ignore_index, pixel_weights=pixel_weights, class_weights=class_weights,
-            reduction=reduction,
-        )  # fmt: skip
+    batch = Batch(predictions, targets, mode=mode, from_logits=from_logits, axis=axis,
+                  ignore_index=ignore_index, pixel_weights=pixel_weights, class_weights=class_weights,
+                  reduction=reduction)  # fmt: skip
     chosen = Classes(batch, classes, per_image)
     losses, true = lovasz_extension(batch, "distance", jaccard_differences, chosen)
     return chosen.reduce(losses, true)
@@ -97,11 +95,9 @@ def lovasz_hinge_loss(
     >>> print(lovasz_hinge_loss(scores, y))
     0.25
     """
-    batch = Batch(
-            predictions, targets, mode=mode, from_logits=True, axis=axis,
-            ignore_index=ignore_index, pixel_weights=pixel_weights, class_weights=class_weights,
-            reduction=reduction, modes=("binary", "multilabel"),
-        )  # fmt: skip
+    batch = Batch(predictions, targets, mode=mode, from_logits=True, axis=axis,
+                  ignore_index=ignore_index, pixel_weights=pixel_weights, class_weights=class_weights,
+                  reduction=reduction, modes=("binary", "multilabel"))  # fmt: skip
     chosen = Classes(batch, "all", per_image)
     losses, true = lovasz_extension(batch, "hinge", jaccard_differences, chosen)
     return chosen.reduce(losses, true)

@@ -77,11 +77,9 @@ def dice_loss(
     >>> print(f"{dice_loss(p, y, mode='binary', from_logits=False, smooth=0):.4f}")  # 1 - 3 / 4
     0.2500
     """
-    batch = Batch(
-            predictions, targets, mode=mode, from_logits=from_logits, axis=axis,
-            ignore_index=ignore_index, pixel_weights=pixel_weights, class_weights=class_weights,
-            reduction=reduction, all_reduce=all_reduce,
-        )  # fmt: skip
+    batch = Batch(predictions, targets, mode=mode, from_logits=from_logits, axis=axis,
+                  ignore_index=ignore_index, pixel_weights=pixel_weights, class_weights=class_weights,
+                  reduction=reduction, all_reduce=all_reduce)  # fmt: skip
     chosen = Classes(batch, classes, per_image, average)
     sums = class_sums(batch, per_image, checks.flag("squared", squared))
     return chosen.reduce(1 - dice(batch.xp, chosen.pool(sums), smooth), sums.true)
@@ -124,11 +122,9 @@ def jaccard_loss(
     >>> print(f"{jaccard_loss(p, y, mode='binary', from_logits=False, smooth=0):.4f}")
     0.4000
     """
-    batch = Batch(
-            predictions, targets, mode=mode, from_logits=from_logits, axis=axis,
-            ignore_index=ignore_index, pixel_weights=pixel_weights, class_weights=class_weights,
-            reduction=reduction, all_reduce=all_reduce,
-        )  # fmt: skip
+    batch = Batch(predictions, targets, mode=mode, from_logits=from_logits, axis=axis,
+                  ignore_index=ignore_index, pixel_weights=pixel_weights, class_weights=class_weights,
+                  reduction=reduction, all_reduce=all_reduce)  # fmt: skip
     chosen = Classes(batch, classes, per_image, average)
     sums = class_sums(batch, per_image, checks.flag("squared", squared))
     return chosen.reduce(1 - jaccard(batch.xp, chosen.pool(sums), smooth), sums.true)
@@ -177,11 +173,9 @@ def tversky_loss(
     >>> print(f"{tversky_loss(p, y, mode='binary', from_logits=False, smooth=0):.4f}")
     0.2500
     """
-    batch = Batch(
-            predictions, targets, mode=mode, from_logits=from_logits, axis=axis,
-            ignore_index=ignore_index, pixel_weights=pixel_weights, class_weights=class_weights,
-            reduction=reduction, all_reduce=all_reduce,
-        )  # fmt: skip
+    batch = Batch(predictions, targets, mode=mode, from_logits=from_logits, axis=axis,
+                  ignore_index=ignore_index, pixel_weights=pixel_weights, class_weights=class_weights,
+                  reduction=reduction, all_reduce=all_reduce)  # fmt: skip
     alpha, beta = checks.number("alpha", alpha, 0.0), checks.number("beta", beta, 0.0)
     chosen = Classes(batch, classes, per_image, average)
     sums = class_sums(batch, per_image)
