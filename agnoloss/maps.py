@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import operator
 from collections.abc import Sequence
 from typing import Any
 
@@ -182,10 +181,7 @@ def _checked(labels: Array, name: str) -> tuple[Backend, tuple[int, ...]]:
 
 
 def _count(num_classes: Any) -> int:
-    try:
-        count = operator.index(num_classes)
-    except TypeError:
-        raise TypeError(f"`num_classes` must be an int; got {num_classes!r}.") from None
+    count = checks.integer("num_classes", num_classes)
     if count < 1:
         raise ValueError(f"`num_classes` must be at least 1; got {count}.")
     return count

@@ -3,43 +3,23 @@
 from __future__ import annotations
 
 import math
-import operator
 from typing import Any
 
 from ..array import Array
+from . import checks
 
 
 class Layout:
-    """Where the classes and pixels lie in arrays of given shapes.
+    """Where the classes and pixels lie in predictions and targets of given shapes.
 
-    Parameters
-    ----------
-    predictions, targets : tuple of ints
-        Shapes of the inputs.
-    mode : str
-        Mode of the loss.
-    axis : int
-        Class axis of the predictions.
-
-    Attributes
-    ----------
-    dense : bool
-        Whether the targets have the shape of the predictions.
-    spatial : tuple of ints
-        S, the shape of an image.
-    num_classes : int
-        Length of the class axis, 1 in binary mode.
-    last : bool
-        Whether the class axis comes after those of the pixels.
+    `dense` says that the targets have the shape of the predictions, or that the mode is binary;
+    `num_classes` is the length of the class axis, 1 in binary mode; `spatial` is S, the shape of an image.
     """
 
     def __init__(self, predictions: tuple[int, ...], targets: tuple[int, ...], mode: str, axis: int) -> None:
         self.shape = shape = tuple(predictions)
         targets = tuple(targets)
-        try:
-            axis = operator.index(axis)
-        except TypeError:
-            raise TypeError(f"`axis` must be an int; got {axis!r}.") from None
+        axis = checks.integer("axis", axis)
         self.axis = self._class_axis(shape, targets, mode, axis)
         if self.axis is None:
             self.num_classes, without = 1, shape
@@ -47,7 +27,6 @@ class Layout:
             self.num_classes = shape[self.axis]
             without = shape[: self.axis] + shape[self.axis + 1 :]
         self.dense = _same(targets, shape) or mode == "binary"
-        self.last = self.axis not in (None, 0, 1) and self.axis == len(shape) - 1
         if not (_same(targets, shape) or _same(targets, without)):
             guess = _other_axis(shape, targets, self.axis)
             raise ValueError(
@@ -90,7 +69,7 @@ class Layout:
         if self.axis == 0:
             flat = xp.reshape(array, (self.num_classes, images, pixels))
             return xp.permute_dims(flat, (1, 0, 2))
-        if self.last:
+        if self.axis == len(self.shape) - 1:
             flat = xp.reshape(array, (images, pixels, self.num_classes))
             return xp.permute_dims(flat, (0, 2, 1))
         order = (0, self.axis, *(i for i in range(1, len(self.shape)) if i != self.axis))

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import operator
 from collections.abc import Callable, Sequence
 from typing import Any
 
 from ..array import Array
 from ..backends import backend_of
-from ..batch import Batch
+from ..batch import Batch, checks
+from ..batch.values import real
 from ..docstrings import documented
 from ..maps import checked_spacing, signed_distances
 from ..statistics.probabilities import Probabilities
@@ -134,15 +134,12 @@ def _distances(batch: Batch, classes: str | tuple[int, ...], spacing: Any) -> Ar
 
 def _given_distances(batch: Batch, distance_maps: Array) -> Array:
     """Distance maps that the user made, as (N, C, P), 0 where a pixel does not count."""
-    backend, xp, shape = batch.backend, batch.xp, batch.layout.shape
-    maps = backend.convert(distance_maps, backend_of(distance_maps, "distance_maps"), "distance_maps")
-    if backend.kind(maps) == "other":
-        raise TypeError(f"`distance_maps` must be real; got {maps.dtype}.")
+    xp, shape, maps = batch.xp, batch.layout.shape, real(batch, "distance_maps", distance_maps)
     if tuple(maps.shape) != shape:
         raise ValueError(
             f"`distance_maps` must have the shape of `predictions`, {shape}; got {tuple(maps.shape)}."
         )
-    phi = batch.layout.flatten(xp, xp.astype(backend.stop_gradient(maps), batch.dtype))
+    phi = batch.layout.flatten(xp, xp.astype(batch.backend.stop_gradient(maps), batch.dtype))
     return phi if batch.valid is None else xp.where(batch.class_axis(batch.valid), phi, 0.0)
 
 
@@ -224,10 +221,7 @@ def boundary_f1_loss(
 
 def _window(name: str, value: Any, least: int) -> int:
     """Check the size of a window, which needs a cell in its middle (TypeError, ValueError)."""
-    try:
-        size = operator.index(value)
-    except TypeError:
-        raise TypeError(f"`{name}` must be an int; got {value!r}.") from None
+    size = checks.integer(name, value)
     if size < least or size % 2 == 0:
         raise ValueError(f"`{name}` must be an odd number of pixels, at least {least}; got {size}.")
     return size
