@@ -209,11 +209,8 @@ def exponential_logarithmic_loss(
     cross_entropy_weight = checks.number("cross_entropy_weight", cross_entropy_weight)
     gamma_dice = checks.number("gamma_dice", gamma_dice, 0.0)
     gamma = checks.number("gamma_cross_entropy", gamma_cross_entropy, 0.0)
-    xp, chosen, p = (
-        batch.xp,
-        Classes(batch, classes, per_image, average),
-        Probabilities(batch, "log_p", "tp", "p"),
-    )
+    xp, chosen = batch.xp, Classes(batch, classes, per_image, average)
+    p = Probabilities(batch, "log_p", "tp", "p")
     sums = class_sums(batch, per_image, probabilities=p)
     # mean_c (-ln Dice_c)^gamma_dice
     score = dice(xp, chosen.pool(sums), smooth)

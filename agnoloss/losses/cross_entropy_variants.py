@@ -132,11 +132,8 @@ def _hardest_terms(p: Probabilities, k: Fraction) -> tuple[Array, Array]:
         counts = xp.broadcast_to(batch.valid, hardness.shape)
     # NaN comes first, so that it stays visible.
     hardness = xp.where(hardness != hardness, math.inf, hardness)
-    kept = batch.backend.descending(
-        xp.reshape(hardness, (1, -1)),
-        (xp.reshape(xp.astype(counts, xp.int32), (1, -1)),),
-        partial(_first, k=k),
-    )
+    row, counts = (xp.reshape(x, (1, -1)) for x in (hardness, xp.astype(counts, xp.int32)))
+    kept = batch.backend.descending(row, (counts,), partial(_first, k=k))
     kept = xp.reshape(kept, hardness.shape) != 0
     share = xp.ones_like(loss) if share is None else share
     return xp.where(kept, loss, 0.0), xp.where(kept, share, 0.0)

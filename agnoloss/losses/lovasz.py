@@ -112,17 +112,9 @@ def jaccard_differences(
     background pixel adds w to the union U: it falls by I / U_before - I / U = I w / (U_before U).
     Subtracting neighbouring values of J would lose their digits.
 
-    Parameters
-    ----------
-    backend : Backend
-        Of the arrays.
-    dtype : dtype
-        Of the result.
-    foreground, background : array, (R, P) or (P,)
-        Weight of each pixel on its own side, 0 on the other; integers where all weights are 1, so
-        that the sums are exact.
-    intersection, union : number or array, (R, 1)
-        Before the first of these pixels.
+    Foreground and background, (R, P) or (P,), are the weight of each pixel on its own side, 0 on the
+    other: integers where all weights are 1, so that the sums are exact. Intersection and union, numbers
+    or (R, 1), are those before the first of these pixels.
     """
     xp = backend.xp
     intersection = intersection - backend.cumulative_sum(foreground)
