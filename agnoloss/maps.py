@@ -67,7 +67,9 @@ def signed_distance_map(labels: Array, num_classes: int, spacing: Spacing = None
            [ 2.,  1.,  0., -1., -2.]])
     """
     backend, shape = _checked(labels, "labels")
-    num_classes = _count(num_classes)
+    num_classes = checks.integer("num_classes", num_classes)
+    if num_classes < 1:
+        raise ValueError(f"`num_classes` must be at least 1; got {num_classes}.")
     steps = checked_spacing(spacing, len(shape) - 1)
     xp, labels = backend.xp, backend.class_indices(labels)
     inside = xp.stack([labels == c for c in range(num_classes)], axis=1)
@@ -75,13 +77,9 @@ def signed_distance_map(labels: Array, num_classes: int, spacing: Spacing = None
 
 
 def unet_weight_map(
-    instances: Array,
-    w0: float = 10.0,
-    sigma: float = 5.0,
-    *,
-    balance: tuple[float, float] = (1.0, 1.0),
-    spacing: Spacing = None,
-) -> Array:
+    instances: Array, w0: float = 10.0, sigma: float = 5.0, *,
+    balance: tuple[float, float] = (1.0, 1.0), spacing: Spacing = None,
+) -> Array:  # fmt: skip
     """Weights that are large on narrow gaps between touching objects, so that a network keeps them apart.
 
     With d1 and d2 the distances to the nearest and the second nearest instance::
@@ -178,13 +176,6 @@ def _checked(labels: Array, name: str) -> tuple[Backend, tuple[int, ...]]:
     if len(shape) < 2:
         raise ValueError(f"`{name}` must have shape (N, *S) with one spatial axis or more; got {shape}.")
     return backend, shape
-
-
-def _count(num_classes: Any) -> int:
-    count = checks.integer("num_classes", num_classes)
-    if count < 1:
-        raise ValueError(f"`num_classes` must be at least 1; got {count}.")
-    return count
 
 
 def _positive(name: str, value: Any) -> float:

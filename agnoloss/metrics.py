@@ -181,13 +181,9 @@ def jaccard_score(counts: Counts, *, smooth: float | tuple[float, float] = 0.0, 
 
 
 def tversky_score(
-    counts: Counts,
-    *,
-    alpha: float = 0.3,
-    beta: float = 0.7,
-    smooth: float | tuple[float, float] = 0.0,
-    absent: float = 1.0,
-) -> Array:
+    counts: Counts, *, alpha: float = 0.3, beta: float = 0.7,
+    smooth: float | tuple[float, float] = 0.0, absent: float = 1.0,
+) -> Array:  # fmt: skip
     """Tversky index of each class: (tp + s) / (tp + alpha fp + beta fn + s).
 
     Parameters

@@ -15,19 +15,10 @@ if TYPE_CHECKING:
 
 
 def _constant(name: str) -> Any:
-    """A hook without a derivative: the inner backend's result is a constant."""
+    """A hook without a derivative: the inner backend's result, where it is an array, is a constant."""
 
     def hook(self: TapeBackend, *args: Any) -> Any:
         return self.tape.box(getattr(self.inner, name)(*self.tape.plain(args)))
-
-    return hook
-
-
-def _question(name: str) -> Any:
-    """A hook whose answer is no array."""
-
-    def hook(self: TapeBackend, *args: Any) -> Any:
-        return getattr(self.inner, name)(*self.tape.plain(args))
 
     return hook
 
@@ -46,7 +37,7 @@ class TapeBackend(Backend):
             return array
         return self.tape.box(self.inner.convert(array, owner, name))
 
-    kind, outliers = _question("kind"), _question("outliers")
+    kind, outliers = _constant("kind"), _constant("outliers")
     class_indices, differs = _constant("class_indices"), _constant("differs")
     constant, arange = _constant("constant"), _constant("arange")
     stop_gradient = _constant("stop_gradient")
@@ -132,7 +123,7 @@ class TapeBackend(Backend):
             found: tuple[Array, Array | None] = pullback(given, of_weights)
             return found
 
-        return dict(zip(names, tape.note_together(outputs.values(), back, inputs), strict=True))
+        return dict(zip(names, tape.note_together(outputs.values(), inputs, back), strict=True))
 
     def in_chunks(
         self, function: Function, values: Array, beside: Sequence[Any], options: Sequence[Any]

@@ -102,9 +102,8 @@ def _two(name: str, of_a: Callable[..., Any], of_b: Callable[..., Any]) -> None:
 # --- of one input -----------------------------------------------------------------------------
 
 _elementwise("negative", lambda xp, a, v: -1.0)
-_elementwise("positive", lambda xp, a, v: 1.0)
-_elementwise("conj", lambda xp, a, v: 1.0)  # of a real number
-_elementwise("real", lambda xp, a, v: 1.0)
+for _name in ("positive", "conj", "real"):  # of a real number
+    _elementwise(_name, lambda xp, a, v: 1.0)
 _elementwise("abs", lambda xp, a, v: xp.sign(a))
 _elementwise("square", lambda xp, a, v: 2.0 * a)
 _elementwise("sqrt", lambda xp, a, v: 0.5 / v)

@@ -210,11 +210,9 @@ class Tape:
         return Box(value, self, parents, bool(parents))
 
     def note_together(
-        self,
-        values: Iterable[Array],
+        self, values: Iterable[Array], inputs: Sequence[Any],
         pullback: Callable[[Sequence[Array | None]], Sequence[Array | None]],
-        inputs: Sequence[Any],
-    ) -> list[Box]:
+    ) -> list[Box]:  # fmt: skip
         """Box several results together with the rule from their gradients to those of all inputs.
 
         Where no gradient of a result is wanted, or an input has none, it is None.
@@ -231,9 +229,11 @@ class Tape:
         joint = _Joint(of_tracked, boxes, len(values))
         return [Box(value, self, ((joint, i),), True) for i, value in enumerate(values)]
 
-    def gradients(self, results: list[Any], cotangents: list[Array], wanted: list[Box]) -> tuple[Array, ...]:
-        """Gradients with respect to boxes, given those of the results; all of this tape."""
+    def gradients(self, result: Any, wanted: list[Box]) -> tuple[Array, ...]:
+        """Gradients of a result with respect to boxes of this tape; 0 where it does not depend on them."""
         xp = self.inner.xp
+        if not (isinstance(result, Box) and self.any_tracked(result)):
+            return tuple(xp.zeros_like(box.value) for box in wanted)
         found: dict[int, Any] = {}
         keep = {box.age for box in wanted}
 
@@ -243,10 +243,8 @@ class Tape:
             known = found.get(box.age)
             found[box.age] = share if known is None else known + share
 
-        tracked = [(box, g) for box, g in zip(results, cotangents, strict=True) if self.any_tracked(box)]
-        for box, cotangent in tracked:
-            add(box, cotangent)
-        for box in _youngest_first([box for box, _ in tracked]):
+        add(result, xp.ones_like(result.value))
+        for box in _youngest_first([result]):
             gradient = found[box.age] if box.age in keep else found.pop(box.age)
             if type(box) is _Joint:
                 for parent, share in zip(box.inputs, box.pullback(gradient), strict=True):
@@ -272,12 +270,9 @@ def _youngest_first(pending: list[Any]) -> list[Any]:
 
 
 def value_and_grad(
-    backend: Backend,
-    function: Callable[..., Any],
-    argnums: tuple[int, ...],
-    args: tuple[Any, ...],
+    backend: Backend, function: Callable[..., Any], argnums: tuple[int, ...], args: tuple[Any, ...],
     kwargs: Mapping[str, Any],
-) -> tuple[Any, tuple[Array, ...]]:
+) -> tuple[Any, tuple[Array, ...]]:  # fmt: skip
     """See `Backend.value_and_grad`; every array argument is boxed."""
     tape = Tape(backend)
     boxes = [tape.box(arg, tracked=i in argnums) for i, arg in enumerate(args)]
@@ -286,12 +281,7 @@ def value_and_grad(
             boxes[i] = Box(args[i], tape, (), True)
     result = function(*boxes, **{key: tape.box(value) for key, value in kwargs.items()})
     first = result[0] if isinstance(result, tuple) else result
-    wanted = [boxes[i] for i in argnums]
-    if not isinstance(first, Box) or first._agnoloss_tape is not tape:
-        gradients = tuple(backend.xp.zeros_like(box.value) for box in wanted)
-    else:
-        gradients = tape.gradients([first], [backend.xp.ones_like(first.value)], wanted)
-    return tape.plain(result), gradients
+    return tape.plain(result), tape.gradients(first, [boxes[i] for i in argnums])
 
 
 TAPE[:] = [value_and_grad]

@@ -10,7 +10,7 @@ from ..backends import backend_of
 from ..batch import Batch, checks
 from ..batch.values import real
 from ..docstrings import documented
-from ..maps import checked_spacing, signed_distances
+from ..maps import Spacing, checked_spacing, signed_distances
 from ..statistics.probabilities import Probabilities
 from ..statistics.reductions import Classes
 from ..statistics.safe_math import divide
@@ -78,10 +78,7 @@ def boundary_loss(
 
 
 def signed_overlap(
-    batch: Batch,
-    classes: str | Sequence[int] | None,
-    distance_maps: Array | None,
-    spacing: float | Sequence[float] | None,
+    batch: Batch, classes: str | Sequence[int] | None, distance_maps: Array | None, spacing: Spacing
 ) -> Array:
     """sum_ic u_i w_c phi_ic p_ic / sum_ic u_i w_c, reduced as the batch says."""
     if classes is None:

@@ -21,15 +21,8 @@ class Side:
     def __init__(self, log_p: Callable[[], Array], complement: Callable[[], Array]) -> None:
         self._log_p, self._complement = log_p, complement
 
-    @property
-    def log_p(self) -> Array:
-        """log p."""
-        return self._log_p()
-
-    @property
-    def complement(self) -> Array:
-        """1 - p."""
-        return self._complement()
+    log_p = property(lambda self: self._log_p())
+    complement = property(lambda self: self._complement())
 
 
 class Probabilities:
