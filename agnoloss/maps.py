@@ -135,8 +135,7 @@ def unet_weight_map(
     """
     backend, shape = _checked(instances, "instances")
     steps = checked_spacing(spacing, len(shape) - 1)
-    w0 = checks.weight("w0", w0)
-    sigma = _positive("sigma", sigma)
+    w0, sigma = checks.weight("w0", w0), _positive("sigma", sigma)
     background, foreground = _pair(balance)
     xp, labels = backend.xp, backend.class_indices(instances)
     d1, d2 = backend.nearest_two_distances(labels, steps, _default_dtype(backend, labels))
@@ -148,8 +147,7 @@ def unet_weight_map(
 
 def signed_distances(backend: Backend, inside: Array, spacing: tuple[float, ...], dtype: Any) -> Array:
     """Signed distance maps (N, C, *S) of classes given by where they are (bool)."""
-    xp = backend.xp
-    shape = inside.shape
+    xp, shape = backend.xp, inside.shape
     flat = xp.reshape(inside, (shape[0] * shape[1], *shape[2:]))
     to_inside, to_outside = (backend.distance_transform(side, spacing, dtype) for side in (flat, ~flat))
     signed = xp.where(flat, min(spacing) - to_outside, to_inside)

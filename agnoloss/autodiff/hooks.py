@@ -57,9 +57,8 @@ class TapeBackend(Backend):
     def log_sigmoid(self, logits: Array) -> Array:
         """d z = g sigmoid(-z)."""
         z, inner = logits.value, self.inner
-        return self.tape.note(
-            inner.log_sigmoid(z), (logits, lambda g: g * inner.xp.exp(inner.log_sigmoid(-z)))
-        )
+        value = inner.log_sigmoid(z)
+        return self.tape.note(value, (logits, lambda g: g * inner.xp.exp(inner.log_sigmoid(-z))))
 
     def gather(self, values: Array, labels: Array) -> Array:
         """Gradient at the pixel's class, zero at the others; of a table, sums of each class's pixels."""

@@ -103,10 +103,8 @@ def scattered(tape: Any, g: Any, index: Any, axis: int, length: int) -> Any:
     rows = (math.prod(rest), count)
     if not length:
         return xp.reshape(g, (*g.shape[:axis], 0, *g.shape[axis + 1 :]))
-    if index.ndim == 1:
-        index = xp.broadcast_to(index, rows)
-    else:
-        index = xp.reshape(xp.permute_dims(index, order), rows)
+    alone = index.ndim == 1
+    index = xp.broadcast_to(index, rows) if alone else xp.reshape(xp.permute_dims(index, order), rows)
     labels = xp.astype(index, xp.int64) % length
     sums = tape.inner.class_sums(xp.reshape(xp.permute_dims(g, order), rows), labels, length)
     return xp.permute_dims(xp.reshape(sums, (*rest, length)), inverse(order))

@@ -37,8 +37,7 @@ for _name in ("flip", "matrix_transpose", "tril", "triu"):
 
 @rule
 def permute_dims(tape: Any, a: Any, /, axes: tuple[int, ...]) -> Any:
-    xp = tape.inner.xp
-    back = inverse(axes)
+    xp, back = tape.inner.xp, inverse(axes)
     return tape.note(xp.permute_dims(tape.plain(a), axes), (a, lambda g: xp.permute_dims(g, back)))
 
 

@@ -193,9 +193,8 @@ class Batch:
     @lazy_property
     def float32_scores(self) -> Array:
         """Predictions in float32 or wider, once: gradients by two casts would add up in half precision."""
-        if self.predictions.dtype == self.dtype:
-            return self.predictions
-        return self.xp.astype(self.predictions, self.dtype)
+        given = self.predictions
+        return given if given.dtype == self.dtype else self.xp.astype(given, self.dtype)
 
     @lazy_property
     def scores(self) -> Array:

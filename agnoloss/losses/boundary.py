@@ -146,8 +146,7 @@ def boundary_f1_loss(
     mode: str = "multiclass", from_logits: bool = True, axis: int = 1,
     ignore_index: int | Sequence[int] | None = None, pixel_weights: Array | None = None,
     class_weights: Sequence[float] | Array | str | None = None, classes: str | Sequence[int] = "all",
-    theta0: int = 3, theta: int = 5,
-    reduction: str = "mean",
+    theta0: int = 3, theta: int = 5, reduction: str = "mean",
 ) -> Array:  # fmt: skip
     """Make contours right: 1 - F1 of border pixels found within a tolerance.
 

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
 
 from ..array import Array
 from ..batch import Batch, checks
 from ..docstrings import documented
 from ..statistics.class_sums import class_sums
 from ..statistics.probabilities import LOWEST_PROBABILITY, Probabilities, Side, shared
-from ..statistics.reductions import Classes, pixel_sums, weigh_elements
-from ..statistics.safe_math import divide, power
+from ..statistics.reductions import Classes, over_pixels, weigh_elements
+from ..statistics.safe_math import power
 from .cross_entropy import cross_entropy_terms
 from .region import dice
 
@@ -75,7 +74,7 @@ def dice_cross_entropy_loss(
     p = Probabilities(batch, "log_p", "tp", "p2" if checks.flag("squared", squared) else "p")
     sums = class_sums(batch, per_image, squared, p)
     overlap = chosen.reduce(1 - dice(batch.xp, chosen.pool(sums), smooth), sums.true)
-    entropy = _mean(batch, p, terms, *numbers, whole=label_smoothing > 0)
+    entropy = over_pixels(batch, terms, *numbers, whole=label_smoothing > 0, probabilities=p)
     return dice_weight * overlap + cross_entropy_weight * entropy
 
 
@@ -130,13 +129,8 @@ def combo_loss(
     chosen, p = Classes(batch, classes, per_image, average), Probabilities(batch)
     sums = class_sums(batch, per_image, probabilities=p)
     overlap = chosen.reduce(1 - dice(batch.xp, chosen.pool(sums), smooth), sums.true)
-    return alpha * _mean(batch, p, _two_sided_terms, beta, whole=batch.multiclass) + (1 - alpha) * overlap
-
-
-def _mean(batch: Batch, p: Probabilities, terms: Any, *numbers: Any, whole: bool = False) -> Array:
-    """The weighted mean of a loss per pixel, or the sum, beside a loss of classes."""
-    total, share = pixel_sums(batch, terms, *numbers, whole=whole, probabilities=p)
-    return total if batch.reduction == "sum" else divide(batch.xp, total, share)
+    entropy = over_pixels(batch, _two_sided_terms, beta, whole=batch.multiclass, probabilities=p)
+    return alpha * entropy + (1 - alpha) * overlap
 
 
 def _two_sided_terms(p: Probabilities, beta: float) -> tuple[Array, Array | None]:
@@ -217,7 +211,7 @@ def exponential_logarithmic_loss(
     logs = -xp.log(xp.where(score < LOWEST_PROBABILITY, LOWEST_PROBABILITY, score))
     overlap = chosen.reduce(power(xp, logs, gamma_dice), sums.true)
     # mean_i w_(y_i) (-ln p_(y_i))^gamma
-    cross_entropy = _mean(batch, p, _log_power_terms, gamma, *_rarity(batch))
+    cross_entropy = over_pixels(batch, _log_power_terms, gamma, *_rarity(batch), probabilities=p)
     return dice_weight * overlap + cross_entropy_weight * cross_entropy
 
 

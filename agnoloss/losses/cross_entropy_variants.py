@@ -78,8 +78,7 @@ def top_k_cross_entropy_loss(
     predictions: Array, targets: Array, /, *,
     mode: str = "multiclass", from_logits: bool = True, axis: int = 1,
     ignore_index: int | Sequence[int] | None = None, pixel_weights: Array | None = None,
-    class_weights: Sequence[float] | Array | str | None = None, k: float = 0.1,
-    reduction: str = "mean",
+    class_weights: Sequence[float] | Array | str | None = None, k: float = 0.1, reduction: str = "mean",
 ) -> Array:  # fmt: skip
     """Learn from the hardest pixels of the batch alone: online hard example mining.
 
@@ -153,8 +152,7 @@ def conservative_loss(
     mode: str = "multiclass", from_logits: bool = True, axis: int = 1,
     ignore_index: int | Sequence[int] | None = None, pixel_weights: Array | None = None,
     class_weights: Sequence[float] | Array | str | None = None, lam: float = 5.0, base: float = math.e,
-    eps: float = 1e-06,
-    reduction: str = "mean", all_reduce: Callable[[Array], Array] | None = None,
+    eps: float = 1e-06, reduction: str = "mean", all_reduce: Callable[[Array], Array] | None = None,
 ) -> Array:  # fmt: skip
     """Pull on certain pixels unlike cross entropy, so that features carry over to another domain.
 

@@ -19,8 +19,7 @@ def lovasz_softmax_loss(
     mode: str = "multiclass", from_logits: bool = True, axis: int = 1,
     ignore_index: int | Sequence[int] | None = None, pixel_weights: Array | None = None,
     class_weights: Sequence[float] | Array | str | None = None, classes: str | Sequence[int] = "present",
-    per_image: bool = False,
-    reduction: str = "mean",
+    per_image: bool = False, reduction: str = "mean",
 ) -> Array:  # fmt: skip
     """Optimise the Jaccard index (IoU) itself, extended to probabilities.
 
@@ -55,8 +54,7 @@ def lovasz_softmax_loss(
                   ignore_index=ignore_index, pixel_weights=pixel_weights, class_weights=class_weights,
                   reduction=reduction)  # fmt: skip
     chosen = Classes(batch, classes, per_image)
-    losses, true = lovasz_extension(batch, "distance", jaccard_differences, chosen)
-    return chosen.reduce(losses, true)
+    return chosen.reduce(*lovasz_extension(batch, "distance", jaccard_differences, chosen))
 
 
 @documented
@@ -99,8 +97,7 @@ def lovasz_hinge_loss(
                   ignore_index=ignore_index, pixel_weights=pixel_weights, class_weights=class_weights,
                   reduction=reduction, modes=("binary", "multilabel"))  # fmt: skip
     chosen = Classes(batch, "all", per_image)
-    losses, true = lovasz_extension(batch, "hinge", jaccard_differences, chosen)
-    return chosen.reduce(losses, true)
+    return chosen.reduce(*lovasz_extension(batch, "hinge", jaccard_differences, chosen))
 
 
 def jaccard_differences(

@@ -41,8 +41,7 @@ def dice_loss(
     ignore_index: int | Sequence[int] | None = None, pixel_weights: Array | None = None,
     class_weights: Sequence[float] | Array | str | None = None, classes: str | Sequence[int] = "all",
     per_image: bool = False, average: str = "macro", smooth: float | tuple[float, float] = 1.0,
-    squared: bool = False,
-    reduction: str = "mean", all_reduce: Callable[[Array], Array] | None = None,
+    squared: bool = False, reduction: str = "mean", all_reduce: Callable[[Array], Array] | None = None,
 ) -> Array:  # fmt: skip
     """Make prediction and target overlap, however small the object: 1 - F1 of soft counts.
 
@@ -92,8 +91,7 @@ def jaccard_loss(
     ignore_index: int | Sequence[int] | None = None, pixel_weights: Array | None = None,
     class_weights: Sequence[float] | Array | str | None = None, classes: str | Sequence[int] = "all",
     per_image: bool = False, average: str = "macro", smooth: float | tuple[float, float] = 1.0,
-    squared: bool = False,
-    reduction: str = "mean", all_reduce: Callable[[Array], Array] | None = None,
+    squared: bool = False, reduction: str = "mean", all_reduce: Callable[[Array], Array] | None = None,
 ) -> Array:  # fmt: skip
     """Make intersection over union large: 1 - IoU of soft counts.
 

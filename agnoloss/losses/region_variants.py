@@ -80,8 +80,7 @@ def log_cosh_dice_loss(
     ignore_index: int | Sequence[int] | None = None, pixel_weights: Array | None = None,
     class_weights: Sequence[float] | Array | str | None = None, classes: str | Sequence[int] = "all",
     per_image: bool = False, average: str = "macro", smooth: float | tuple[float, float] = 1.0,
-    squared: bool = False,
-    reduction: str = "mean", all_reduce: Callable[[Array], Array] | None = None,
+    squared: bool = False, reduction: str = "mean", all_reduce: Callable[[Array], Array] | None = None,
 ) -> Array:  # fmt: skip
     """Dice with gradients that fade as the overlap becomes perfect.
 
