@@ -87,10 +87,11 @@ def run_pytest(session: nox.Session, *paths: str, backend: str, env: dict[str, s
 
 @nox.session
 def lint(session: nox.Session) -> None:
-    """Format and rules, with ruff."""
+    """Format and rules, with ruff; and which module may import which, with import-linter."""
     session.install(CONSTRAINTS, *nox.project.dependency_groups(PYPROJECT, "lint"))
     session.run("ruff", "format", "--check")
     session.run("ruff", "check")
+    session.run("lint-imports", "--no-cache")
 
 
 @nox.session

@@ -150,15 +150,9 @@ class Backend:
     # --- rules ------------------------------------------------------------------------------
 
     def softmax_sums(
-        self,
-        scores: Array,
-        labels: Array,
-        valid: Array | None,
-        weights: Array | None,
-        wanted: Sequence[str] = ("log_p",),
-        mix: Array | None = None,
-        keep: bool = False,
-    ) -> tuple[dict[str, Array], Pullback | None]:
+        self, scores: Array, labels: Array, valid: Array | None, weights: Array | None,
+        wanted: Sequence[str] = ("log_p",), mix: Array | None = None, keep: bool = False,
+    ) -> tuple[dict[str, Array], Pullback | None]:  # fmt: skip
         """What losses need of the softmax p of scores where targets are labels.
 
         Parameters
@@ -192,14 +186,9 @@ class Backend:
         return closed_forms.softmax_sums(self, scores, labels, valid, weights, wanted, mix)
 
     def sigmoid_sums(
-        self,
-        scores: Array,
-        targets: Array,
-        valid: Array | None,
-        weights: Array | None,
-        wanted: Sequence[str],
-        keep: bool = False,
-    ) -> tuple[dict[str, Array], Pullback | None]:
+        self, scores: Array, targets: Array, valid: Array | None, weights: Array | None,
+        wanted: Sequence[str], keep: bool = False,
+    ) -> tuple[dict[str, Array], Pullback | None]:  # fmt: skip
         """What losses need of the sigmoid p of scores, and of targets y.
 
         Parameters
@@ -226,43 +215,25 @@ class Backend:
         return closed_forms.sigmoid_sums(self, scores, targets, valid, weights, wanted)
 
     def in_chunks(
-        self,
-        function: chunks.Function,
-        values: Array,
-        beside: Sequence[Array | None],
+        self, function: chunks.Function, values: Array, beside: Sequence[Array | None],
         options: Sequence[Any],
-    ) -> chunks.Sums:
-        """Sums over pixels, some pixels at a time, with the gradient of each chunk taken at once.
+    ) -> chunks.Sums:  # fmt: skip
+        """Sums () over pixels, some pixels at a time, with the gradient of each chunk taken at once.
 
-        Parameters
-        ----------
-        function : callable
-            ``function(values, *beside, *options)``: sums () of values (N, C, P) and what belongs to them;
-            the first depends on the values, the others do not.
-        values : array
-            What is differentiated: scores, or what a rule made of them.
-        beside : sequence of arrays, (N, ..., P), or None
-            What to cut along with them.
-        options : sequence
-            What is the same for all.
+        ``function(values, *beside, *options)`` returns sums of which the first depends on the values
+        (N, C, P), as scores, and no other does. Arrays (N, ..., P) `beside` them are cut along, None
+        stays; `options` are the same for all.
         """
         if not chunks.several(values, self.chunk):
             return function(values, *beside, *options)
         return chunks.sums(function, values, beside, options, self.chunk)
 
     def sorted_sums(
-        self,
-        scores: Array,
-        foreground: Array,
-        valid: Array | None,
-        weights: Array | None,
-        link: str,
-        weigh: Callable[..., Array],
-        per_image: bool,
-        matters: Callable[[int, float], bool],
+        self, scores: Array, foreground: Array, valid: Array | None, weights: Array | None, link: str,
+        weigh: Callable[..., Array], per_image: bool, matters: Callable[[int, float], bool],
         keep: bool = False,
-    ) -> tuple[dict[str, Array], Pullback | None]:
-        """sum_i e_i g_i of each class, where g follows from the order of the errors e.
+    ) -> tuple[dict[str, Array], Pullback | None]:  # fmt: skip
+        """sum_i e_i g_i of each class, where g follows from the order of the errors e: no gradient by g.
 
         Parameters
         ----------
@@ -274,44 +245,29 @@ class Backend:
             As in `softmax_sums`.
         link : str
             How errors follow: |y - p| of ``"softmax"`` or ``"sigmoid"`` of scores or of ``"probability"``;
-            ``"hinge"``: max(0, 1 - z (2 y - 1)).
+            ``"hinge"``: max(0, 1 - z (2 y - 1)). Where one is 0 its weight is: no gradient at the kink.
         weigh : callable
             ``weigh(backend, dtype, foreground, background, intersection, union)``: g of pixels sorted so
             that errors fall, from the weight of each on the side of the class and on the other, and those
-            of intersection and union before the first of them. No gradient flows through it. A pixel
-            without error has weight 0 wherever it comes in the order: no gradient at the kink.
+            of intersection and union before the first of them.
         per_image : bool
-            Sort the pixels of each image by themselves instead of all together.
+            Sort the pixels of each image by themselves.
         matters : callable
             Whether a class is of use, given its index and its weight in the targets; where that costs
-            nothing to know, the others are not sorted and their sum is 0.
-        keep : bool
-            Whether gradients will be asked for.
+            nothing to know, the sum of others is 0.
 
         Returns
         -------
         outputs, pullback
-            "sums" and "true", the weight of each class in the targets, (C,) or (N, C); and as in
-            `softmax_sums`, but for "sums" alone.
+            "sums" and "true", the weight of each class in the targets, (C,) or (N, C).
         """
         return sorting.sorted_sums(self, scores, foreground, valid, weights, link, weigh, per_image)
 
     def descending(self, errors: Array, payload: Sequence[Array], function: Callable[..., Array]) -> Array:
         """Sort each row by falling error, apply a function to the sorted payload, put back.
 
-        Parameters
-        ----------
-        errors : array, (R, P)
-            What to sort by.
-        payload : sequence of arrays, (R, P)
-            What the function needs, sorted along.
-        function : callable
-            ``function(backend, dtype, *sorted_payload)`` to an array (R, P) of the errors' dtype.
-
-        Returns
-        -------
-        array, (R, P)
-            The function's values in the order of `errors`; no gradient flows through them.
+        ``function(backend, dtype, *sorted_payload)`` returns an array (R, P) of the errors' dtype, which
+        comes back in the order of the errors (R, P); no gradient flows through it.
         """
         xp = self.xp
         order = xp.argsort(errors, axis=-1, descending=True)
@@ -325,16 +281,9 @@ class Backend:
     # --- neighbours -------------------------------------------------------------------------
 
     def distance_transform(self, mask: Array, spacing: tuple[float, ...], dtype: Any) -> Array:
-        """Distance of each cell (M, *S) to the nearest True cell of its image, inf if it has none.
+        """Distance of each cell (M, *S), bool, to the nearest True one of its image, inf if it has none.
 
-        Parameters
-        ----------
-        mask : array, (M, *S), bool
-            Images.
-        spacing : tuple of floats
-            Step of the grid along each spatial axis.
-        dtype : dtype
-            Of the result.
+        `spacing` is the step of the grid along each spatial axis, `dtype` that of the result.
         """
         return distances.distance_transform(self, mask, spacing, dtype)
 
@@ -362,22 +311,12 @@ class Backend:
     # --- gradients --------------------------------------------------------------------------
 
     def value_and_grad(
-        self,
-        function: Callable[..., Any],
-        argnums: tuple[int, ...],
-        args: tuple[Any, ...],
+        self, function: Callable[..., Any], argnums: tuple[int, ...], args: tuple[Any, ...],
         kwargs: Mapping[str, Any] | None = None,
-    ) -> tuple[Any, tuple[Array, ...]]:
-        """Value of a function and its gradients, by the tape.
+    ) -> tuple[Any, tuple[Array, ...]]:  # fmt: skip
+        """Value of ``function(*args, **kwargs)`` and gradients by the arguments `argnums`, by the tape.
 
-        Parameters
-        ----------
-        function : callable
-            Of ``*args, **kwargs`` to one number, or a tuple of which the first is to be differentiated.
-        argnums : tuple of ints
-            Positions of the arguments to differentiate with respect to.
-        args, kwargs : tuple, mapping
-            What it is called with.
+        On the tape the function may return a tuple, of which the first is differentiated.
         """
         (differentiate,) = TAPE
         found: tuple[Any, tuple[Array, ...]] = differentiate(self, function, argnums, args, kwargs or {})

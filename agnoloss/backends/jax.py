@@ -76,15 +76,9 @@ class Jax(Backend):
         return jax_rules.class_sums(values, labels, classes)
 
     def softmax_sums(
-        self,
-        scores: Array,
-        labels: Array,
-        valid: Array | None,
-        weights: Array | None,
-        wanted: Sequence[str] = ("log_p",),
-        mix: Array | None = None,
-        keep: bool = False,
-    ) -> tuple[dict[str, Array], Pullback | None]:
+        self, scores: Array, labels: Array, valid: Array | None, weights: Array | None,
+        wanted: Sequence[str] = ("log_p",), mix: Array | None = None, keep: bool = False,
+    ) -> tuple[dict[str, Array], Pullback | None]:  # fmt: skip
         """With rules that XLA compiles to one pass: 6 times faster than a gather of log_softmax."""
         if not {"log_p", "p", "tp"}.issuperset(wanted):
             outputs, _ = super().softmax_sums(scores, labels, valid, weights, wanted, mix)
@@ -114,12 +108,9 @@ class Jax(Backend):
         return _nearest_two_distances(self, labels, spacing, dtype)
 
     def value_and_grad(
-        self,
-        function: Callable[..., Array],
-        argnums: tuple[int, ...],
-        args: tuple[Any, ...],
+        self, function: Callable[..., Array], argnums: tuple[int, ...], args: tuple[Any, ...],
         kwargs: Mapping[str, Any] | None = None,
-    ) -> tuple[Array, tuple[Array, ...]]:
+    ) -> tuple[Array, tuple[Array, ...]]:  # fmt: skip
         """Value and gradients by ``jax.value_and_grad``."""
         result: tuple[Array, tuple[Array, ...]] = jax.value_and_grad(function, argnums)(
             *args, **(kwargs or {})

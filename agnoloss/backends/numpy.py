@@ -123,47 +123,27 @@ class NumPy(Backend):
         return numpy_softmax.class_sums(values, labels, classes)
 
     def softmax_sums(
-        self,
-        scores: Array,
-        labels: Array,
-        valid: Array | None,
-        weights: Array | None,
-        wanted: Sequence[str] = ("log_p",),
-        mix: Array | None = None,
-        keep: bool = False,
+        self, scores: Array, labels: Array, valid: Array | None, weights: Array | None,
+        wanted: Sequence[str] = ("log_p",), mix: Array | None = None, keep: bool = False,
         threads: int | None = None,
-    ) -> tuple[dict[str, Array], Pullback | None]:
+    ) -> tuple[dict[str, Array], Pullback | None]:  # fmt: skip
         """In place, in pieces, in threads: half the time of whole arrays, in the memory of a gradient."""
         rule = SoftmaxSums(scores, labels, valid, weights, wanted, mix, keep, threads)
         return rule.outputs, rule.pullback if keep else None
 
     def sigmoid_sums(
-        self,
-        scores: Array,
-        targets: Array,
-        valid: Array | None,
-        weights: Array | None,
-        wanted: Sequence[str],
-        keep: bool = False,
-        threads: int | None = None,
-    ) -> tuple[dict[str, Array], Pullback | None]:
+        self, scores: Array, targets: Array, valid: Array | None, weights: Array | None,
+        wanted: Sequence[str], keep: bool = False, threads: int | None = None,
+    ) -> tuple[dict[str, Array], Pullback | None]:  # fmt: skip
         """In pieces and threads, as `softmax_sums`."""
         rule = SigmoidSums(scores, targets, valid, weights, wanted, threads)
         return rule.outputs, rule.pullback
 
     def sorted_sums(
-        self,
-        scores: Array,
-        foreground: Array,
-        valid: Array | None,
-        weights: Array | None,
-        link: str,
-        weigh: Callable[..., Array],
-        per_image: bool,
-        matters: Callable[[int, float], bool],
-        keep: bool = False,
-        threads: int | None = None,
-    ) -> tuple[dict[str, Array], Pullback | None]:
+        self, scores: Array, foreground: Array, valid: Array | None, weights: Array | None, link: str,
+        weigh: Callable[..., Array], per_image: bool, matters: Callable[[int, float], bool],
+        keep: bool = False, threads: int | None = None,
+    ) -> tuple[dict[str, Array], Pullback | None]:  # fmt: skip
         """Row by row, by a sort of integers where they hold all there is."""
         rule = SortedSums(self, scores, foreground, valid, weights, link, weigh, per_image, matters, threads)
         return rule.outputs, rule.pullback

@@ -20,14 +20,9 @@ class SigmoidSums:
     """Forward and backward of `Backend.sigmoid_sums`, whose parameters these are; `threads` at most."""
 
     def __init__(
-        self,
-        scores: Array,
-        targets: Array,
-        valid: Array | None,
-        weights: Array | None,
-        wanted: Sequence[str],
-        threads: int | None,
-    ) -> None:
+        self, scores: Array, targets: Array, valid: Array | None, weights: Array | None,
+        wanted: Sequence[str], threads: int | None,
+    ) -> None:  # fmt: skip
         self.scores, self.targets, self.valid, self.weights = scores, targets, valid, weights
         self.hard = targets.dtype.kind in "biu"
         self.threads = threads if scores.size >= SMALL else 1

@@ -50,16 +50,9 @@ class SoftmaxSums:
     """Forward and backward of `Backend.softmax_sums`, whose parameters these are; `threads` at most."""
 
     def __init__(
-        self,
-        scores: Array,
-        labels: Array,
-        valid: Array | None,
-        weights: Array | None,
-        wanted: Sequence[str],
-        mix: Array | None,
-        keep: bool,
-        threads: int | None,
-    ) -> None:
+        self, scores: Array, labels: Array, valid: Array | None, weights: Array | None,
+        wanted: Sequence[str], mix: Array | None, keep: bool, threads: int | None,
+    ) -> None:  # fmt: skip
         self.scores, self.labels, self.valid, self.weights = scores, labels, valid, weights
         self.mix = np.zeros(scores.shape[1], scores.dtype) if mix is None else mix
         self.sums = [name for name in wanted if name not in ("log_p", "mixed")]

@@ -21,18 +21,10 @@ class SortedSums:
     """Forward and backward of `Backend.sorted_sums`, whose parameters these are; `threads` at most."""
 
     def __init__(
-        self,
-        backend: Any,
-        scores: Array,
-        foreground: Array,
-        valid: Array | None,
-        weights: Array | None,
-        link: str,
-        weigh: Callable[..., Array],
-        per_image: bool,
-        matters: Callable[[int, float], bool],
+        self, backend: Any, scores: Array, foreground: Array, valid: Array | None, weights: Array | None,
+        link: str, weigh: Callable[..., Array], per_image: bool, matters: Callable[[int, float], bool],
         threads: int | None,
-    ) -> None:
+    ) -> None:  # fmt: skip
         self.backend, self.scores, self.foreground = backend, scores, foreground
         self.valid, self.weights, self.link = valid, weights, link
         self.weigh, self.per_image, self.matters = weigh, per_image, matters

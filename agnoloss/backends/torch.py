@@ -102,54 +102,36 @@ class Torch(Backend):
         return sums.to(values.dtype)
 
     def softmax_sums(
-        self,
-        scores: Array,
-        labels: Array,
-        valid: Array | None,
-        weights: Array | None,
-        wanted: Sequence[str] = ("log_p",),
-        mix: Array | None = None,
-        keep: bool = False,
-    ) -> tuple[dict[str, Array], Pullback | None]:
+        self, scores: Array, labels: Array, valid: Array | None, weights: Array | None,
+        wanted: Sequence[str] = ("log_p",), mix: Array | None = None, keep: bool = False,
+    ) -> tuple[dict[str, Array], Pullback | None]:  # fmt: skip
         """With one rule for autograd: on a CPU NumPy's, in views of the tensors' memory."""
         given = (scores, labels, valid, weights, mix)
         if transformed(*given) or (mix is not None and mix.requires_grad):
             return super().softmax_sums(scores, labels, valid, weights, wanted, mix)
-        return torch_rules.apply("softmax", self, given, tuple(wanted)), None
+        return torch_rules.apply("softmax_sums", self, given, tuple(wanted)), None
 
     def sigmoid_sums(
-        self,
-        scores: Array,
-        targets: Array,
-        valid: Array | None,
-        weights: Array | None,
-        wanted: Sequence[str],
-        keep: bool = False,
-    ) -> tuple[dict[str, Array], Pullback | None]:
+        self, scores: Array, targets: Array, valid: Array | None, weights: Array | None,
+        wanted: Sequence[str], keep: bool = False,
+    ) -> tuple[dict[str, Array], Pullback | None]:  # fmt: skip
         """As `softmax_sums`."""
         given = (scores, targets, valid, weights)
         if transformed(*given) or targets.requires_grad:
             return super().sigmoid_sums(*given, wanted)
-        return torch_rules.apply("sigmoid", self, given, tuple(wanted)), None
+        return torch_rules.apply("sigmoid_sums", self, given, tuple(wanted)), None
 
     def sorted_sums(
-        self,
-        scores: Array,
-        foreground: Array,
-        valid: Array | None,
-        weights: Array | None,
-        link: str,
-        weigh: Callable[..., Array],
-        per_image: bool,
-        matters: Callable[[int, float], bool],
+        self, scores: Array, foreground: Array, valid: Array | None, weights: Array | None, link: str,
+        weigh: Callable[..., Array], per_image: bool, matters: Callable[[int, float], bool],
         keep: bool = False,
-    ) -> tuple[dict[str, Array], Pullback | None]:
+    ) -> tuple[dict[str, Array], Pullback | None]:  # fmt: skip
         """On a CPU in NumPy: it sorts integers faster, and a row at a time in less memory."""
         given = (scores, foreground, valid, weights)
         options = (link, weigh, per_image, matters)
         if not in_host_memory(scores) or transformed(*given):
             return super().sorted_sums(*given, *options)
-        return torch_rules.apply("sorted", self, given, *options), None
+        return torch_rules.apply("sorted_sums", self, given, *options), None
 
     def in_chunks(
         self, function: chunks.Function, values: Array, beside: Sequence[Any], options: Sequence[Any]
@@ -197,12 +179,9 @@ class Torch(Backend):
         return pool(values, size, 1, size // 2)
 
     def value_and_grad(
-        self,
-        function: Callable[..., Array],
-        argnums: tuple[int, ...],
-        args: tuple[Any, ...],
+        self, function: Callable[..., Array], argnums: tuple[int, ...], args: tuple[Any, ...],
         kwargs: Mapping[str, Any] | None = None,
-    ) -> tuple[Array, tuple[Array, ...]]:
+    ) -> tuple[Array, tuple[Array, ...]]:  # fmt: skip
         """Value and gradients by autograd, by torch.func where something traces or batches."""
         if torch.compiler.is_compiling() or torch._C._functorch.maybe_current_level() is not None:
             gradients, value = torch.func.grad_and_value(function, argnums)(*args, **(kwargs or {}))

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from . import closed_forms, sorting
+from .base import Backend
 from .chunks import Function, Sums, sums_and_gradient
 from .closed_forms import Pullback
 from .numpy import BACKEND as NUMPY
@@ -30,7 +30,7 @@ def apply(name: str, backend: Any, given: tuple[Tensor | None, ...], *options: A
     Parameters
     ----------
     name : str
-        ``"softmax"``, ``"sigmoid"`` or ``"sorted"``.
+        Of the hook.
     backend : Backend
         Of the tensors.
     given : tuple of tensors
@@ -63,19 +63,19 @@ class _Rule(torch.autograd.Function):
         else:
             outputs, _ = _closed(name, backend, given, options)
             found = [outputs[key] for key in _names(name, options)]
-        if name == "sorted":
+        if name == "sorted_sums":
             ctx.mark_non_differentiable(found[1])
         return tuple(found)
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor | None) -> tuple[Tensor | None, ...]:
-        given = ctx.saved_tensors  # autograd refuses what was changed in place
+        given: Any = ctx.saved_tensors  # autograd refuses what was changed in place
         of_weights = ctx.needs_input_grad[7]
+        pullback: Any
         names = _names(ctx.name, ctx.options)
         found = {name: g for name, g in zip(names, gradients, strict=True) if g is not None}
         if torch.is_grad_enabled() or not in_host_memory(given[0]):
             _, pullback = _closed(ctx.name, ctx.backend, given, ctx.options)
-            assert pullback is not None
             of_scores, of_u = pullback(found, of_weights)
         else:
             # kept once: it holds as much memory as the scores
@@ -89,28 +89,20 @@ class _Rule(torch.autograd.Function):
 
 
 def _names(name: str, options: tuple[Any, ...]) -> tuple[str, ...]:
-    names: tuple[str, ...] = ("sums", "true") if name == "sorted" else options[0]
+    names: tuple[str, ...] = ("sums", "true") if name == "sorted_sums" else options[0]
     return names
 
 
-def _closed(name: str, backend: Any, given: tuple[Any, ...], options: tuple[Any, ...]) -> Outcome:
-    """In tensors."""
-    if name == "softmax":
-        return closed_forms.softmax_sums(backend, *given[:4], *options, given[4])
-    if name == "sigmoid":
-        return closed_forms.sigmoid_sums(backend, *given, *options)
-    link, weigh, per_image, _ = options
-    return sorting.sorted_sums(backend, *given, link, weigh, per_image)
+def _closed(name: str, backend: Any, given: Any, options: tuple[Any, ...]) -> Outcome:
+    """In tensors, as the standard has it."""
+    outcome: Outcome = getattr(Backend, name)(backend, *given[:4], *options, *given[4:])
+    return outcome
 
 
-def _on_host(name: str, given: tuple[Any, ...], options: tuple[Any, ...], keep: bool) -> Outcome:
+def _on_host(name: str, given: Any, options: tuple[Any, ...], keep: bool) -> Outcome:
     """In NumPy's views."""
-    views = _views(given)
-    threads = torch.get_num_threads()
-    if name == "softmax":
-        return NUMPY.softmax_sums(*views[:4], *options, views[4], keep, threads)
-    hook = NUMPY.sigmoid_sums if name == "sigmoid" else NUMPY.sorted_sums
-    outcome: Outcome = hook(*views, *options, keep, threads)
+    views, threads = _views(given), torch.get_num_threads()
+    outcome: Outcome = getattr(NUMPY, name)(*views[:4], *options, *views[4:], keep=keep, threads=threads)
     return outcome
 
 
@@ -152,8 +144,9 @@ class _Chunks(torch.autograd.Function):
 def _sums_and_gradient(
     function: Function, count: int, values: Tensor, others: Sequence[Any]
 ) -> tuple[Sums, Any]:
-    given = _views((values, others[:count], others[count:]))
-    found, gradient = sums_and_gradient(NUMPY, function, *given, torch.get_num_threads())
+    beside, options = _views((others[:count], others[count:]))
+    threads = torch.get_num_threads()
+    found, gradient = sums_and_gradient(NUMPY, function, _views(values), beside, options, threads)
     return _tensors(found), gradient
 
 

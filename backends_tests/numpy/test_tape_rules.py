@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from agnoloss import grad, value_and_grad
-from agnoloss.autodiff.tape import RULES
 from agnoloss.autodiff.rules import BINARY_OPERATORS, NO_GRADIENT, REFUSED
+from agnoloss.autodiff.tape import RULES
 from backends_tests.numpy.tape_calls import CALLS, CASES, ELEMENTWISE, NAMES, NOT_OF_STRICT, POSITIVE, A
 from conformance.suite.libraries import LIBRARIES
 

@@ -6,7 +6,7 @@ import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..gallery.style import FAINT, INK
+from ..style import FAINT, INK
 from . import RequestError
 from .training import Run, scores
 

@@ -63,8 +63,8 @@ def draw(
 
 
 def _pictures(folder: Path, dpi: int, points: int) -> Iterator[Path]:
+    from ..style import save, styled
     from . import borders, overlap, pixel, pulls, scores
-    from .style import save, styled
 
     for module in (pixel, overlap, borders, scores, pulls):
         for name, picture in module.PICTURES.items():

@@ -6,7 +6,7 @@ from typing import Any
 
 from ... import active_contour_loss, boundary_f1_loss, boundary_loss, dice_loss
 from ...maps import signed_distance_map, unet_weight_map
-from .style import BLUE, DASHED, GREEN, INK, PURPLE, RED, grid, shades, show_image, titled
+from ..style import BLUE, DASHED, GREEN, INK, PURPLE, RED, grid, shades, show_image, titled
 
 BINARY: dict[str, Any] = {"mode": "binary", "from_logits": False}
 

@@ -21,7 +21,7 @@ from ... import (
     tversky_loss,
     value_and_grad,
 )
-from .style import BLUE, DASHED, FAINT, GREEN, RED, grid, shades, titled
+from ..style import BLUE, DASHED, FAINT, GREEN, RED, grid, shades, titled
 
 IMAGE = 128 * 128
 SMALL, LARGE = 10 * 10, 80 * 80  #: Pixels of the two objects.

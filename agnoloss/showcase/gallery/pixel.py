@@ -13,8 +13,8 @@ from ... import (
     focal_loss,
     value_and_grad,
 )
+from ..style import BLUE, COLOURS, DASHED, FAINT, GREEN, RED, grid, shades
 from .pulls import scene
-from .style import BLUE, COLOURS, DASHED, FAINT, GREEN, RED, grid, shades
 
 PROBABILITY = "probability of the true class"
 GRADIENT = "gradient with respect to its score"

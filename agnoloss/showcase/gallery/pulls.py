@@ -30,7 +30,7 @@ from ... import (
     tversky_loss,
     value_and_grad,
 )
-from .style import FAINT, INK, ORANGE, grid, show_image, titled
+from ..style import FAINT, INK, ORANGE, grid, show_image, titled
 
 TRUE, PREDICTED = "#33c7a4", ORANGE
 

@@ -6,8 +6,8 @@ from functools import reduce
 from typing import Any
 
 from ... import Counts, confusion, iou, jaccard_score
+from ..style import BLUE, DASHED, FAINT, GREEN, RED, grid
 from .pulls import scene
-from .style import BLUE, DASHED, FAINT, GREEN, RED, grid
 
 
 def draw_streaming(points: int) -> Any:
