@@ -84,8 +84,7 @@ def value_and_grad(
                 )
             return value
 
-        backend = backends[0]
-        value, gradients = backend.value_and_grad(checked, wanted, args, kwargs)
+        value, gradients = backends[0].value_and_grad(checked, wanted, args, kwargs)
         return value, tuple(gradients) if several else gradients[0]
 
     return value_and_gradient

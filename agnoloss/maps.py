@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import operator
 from collections.abc import Sequence
 from typing import Any
 
@@ -68,7 +67,9 @@ def signed_distance_map(labels: Array, num_classes: int, spacing: Spacing = None
            [ 2.,  1.,  0., -1., -2.]])
     """
     backend, shape = _checked(labels, "labels")
-    num_classes = _count(num_classes)
+    num_classes = checks.integer("num_classes", num_classes)
+    if num_classes < 1:
+        raise ValueError(f"`num_classes` must be at least 1; got {num_classes}.")
     steps = checked_spacing(spacing, len(shape) - 1)
     xp, labels = backend.xp, backend.class_indices(labels)
     inside = xp.stack([labels == c for c in range(num_classes)], axis=1)
@@ -76,13 +77,9 @@ def signed_distance_map(labels: Array, num_classes: int, spacing: Spacing = None
 
 
 def unet_weight_map(
-    instances: Array,
-    w0: float = 10.0,
-    sigma: float = 5.0,
-    *,
-    balance: tuple[float, float] = (1.0, 1.0),
-    spacing: Spacing = None,
-) -> Array:
+    instances: Array, w0: float = 10.0, sigma: float = 5.0, *,
+    balance: tuple[float, float] = (1.0, 1.0), spacing: Spacing = None,
+) -> Array:  # fmt: skip
     """Weights that are large on narrow gaps between touching objects, so that a network keeps them apart.
 
     With d1 and d2 the distances to the nearest and the second nearest instance::
@@ -138,8 +135,7 @@ def unet_weight_map(
     """
     backend, shape = _checked(instances, "instances")
     steps = checked_spacing(spacing, len(shape) - 1)
-    w0 = checks.weight("w0", w0)
-    sigma = _positive("sigma", sigma)
+    w0, sigma = checks.weight("w0", w0), _positive("sigma", sigma)
     background, foreground = _pair(balance)
     xp, labels = backend.xp, backend.class_indices(instances)
     d1, d2 = backend.nearest_two_distances(labels, steps, _default_dtype(backend, labels))
@@ -151,8 +147,7 @@ def unet_weight_map(
 
 def signed_distances(backend: Backend, inside: Array, spacing: tuple[float, ...], dtype: Any) -> Array:
     """Signed distance maps (N, C, *S) of classes given by where they are (bool)."""
-    xp = backend.xp
-    shape = inside.shape
+    xp, shape = backend.xp, inside.shape
     flat = xp.reshape(inside, (shape[0] * shape[1], *shape[2:]))
     to_inside, to_outside = (backend.distance_transform(side, spacing, dtype) for side in (flat, ~flat))
     signed = xp.where(flat, min(spacing) - to_outside, to_inside)
@@ -179,16 +174,6 @@ def _checked(labels: Array, name: str) -> tuple[Backend, tuple[int, ...]]:
     if len(shape) < 2:
         raise ValueError(f"`{name}` must have shape (N, *S) with one spatial axis or more; got {shape}.")
     return backend, shape
-
-
-def _count(num_classes: Any) -> int:
-    try:
-        count = operator.index(num_classes)
-    except TypeError:
-        raise TypeError(f"`num_classes` must be an int; got {num_classes!r}.") from None
-    if count < 1:
-        raise ValueError(f"`num_classes` must be at least 1; got {count}.")
-    return count
 
 
 def _positive(name: str, value: Any) -> float:

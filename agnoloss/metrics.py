@@ -116,14 +116,13 @@ def _batch(predictions: Array, targets: Array, hard: bool, num_classes: int | No
         )
     xp, labels = backend.xp, backend.class_indices(predictions)
     if options["mode"] == "binary":
-        one_hot = xp.astype(labels, xp.float32)
+        one_hot = labels
+    elif num_classes is None:
+        raise ValueError("`num_classes` must be given where `predictions` are label maps; got None.")
     else:
-        if num_classes is None:
-            raise ValueError("`num_classes` must be given where `predictions` are label maps; got None.")
-        shape = (num_classes, *([1] * (labels.ndim - 1)))
-        classes = xp.reshape(backend.arange(num_classes, labels), shape)
-        one_hot = xp.astype(xp.expand_dims(labels, axis=1) == classes, xp.float32)
-    return Batch(one_hot, targets, **(options | {"from_logits": False, "axis": 1}))
+        classes = xp.reshape(backend.arange(num_classes, labels), (num_classes, *([1] * (labels.ndim - 1))))
+        one_hot = xp.expand_dims(labels, axis=1) == classes
+    return Batch(xp.astype(one_hot, xp.float32), targets, **(options | {"from_logits": False, "axis": 1}))
 
 
 def dice_score(counts: Counts, *, smooth: float | tuple[float, float] = 0.0, absent: float = 1.0) -> Array:
@@ -181,13 +180,9 @@ def jaccard_score(counts: Counts, *, smooth: float | tuple[float, float] = 0.0, 
 
 
 def tversky_score(
-    counts: Counts,
-    *,
-    alpha: float = 0.3,
-    beta: float = 0.7,
-    smooth: float | tuple[float, float] = 0.0,
-    absent: float = 1.0,
-) -> Array:
+    counts: Counts, *, alpha: float = 0.3, beta: float = 0.7,
+    smooth: float | tuple[float, float] = 0.0, absent: float = 1.0,
+) -> Array:  # fmt: skip
     """Tversky index of each class: (tp + s) / (tp + alpha fp + beta fn + s).
 
     Parameters

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ..array import Array
@@ -12,6 +12,15 @@ from ..backends.distances import max_along_back
 
 if TYPE_CHECKING:
     from .tape import Tape
+
+
+def _constant(name: str) -> Any:
+    """A hook without a derivative: the inner backend's result, where it is an array, is a constant."""
+
+    def hook(self: TapeBackend, *args: Any) -> Any:
+        return self.tape.box(getattr(self.inner, name)(*self.tape.plain(args)))
+
+    return hook
 
 
 class TapeBackend(Backend):
@@ -28,31 +37,12 @@ class TapeBackend(Backend):
             return array
         return self.tape.box(self.inner.convert(array, owner, name))
 
-    def kind(self, array: Array) -> str:
-        """Ask the inner backend."""
-        return self.inner.kind(array.value)
-
-    def outliers(
-        self, array: Array, low: float, high: float, ignored: tuple[int, ...] = ()
-    ) -> list[float] | None:
-        """Look where the inner backend looks."""
-        return self.inner.outliers(array.value, low, high, ignored)
-
-    def class_indices(self, labels: Array, classes: int | None = None) -> Array:
-        """Box the inner backend's."""
-        return self.tape.box(self.inner.class_indices(labels.value, classes))
-
-    def constant(self, values: Any, dtype: Any, like: Array) -> Array:
-        """Box the inner backend's constant."""
-        return self.tape.box(self.inner.constant(values, dtype, like.value))
-
-    def arange(self, count: int, like: Array) -> Array:
-        """Box the inner backend's."""
-        return self.tape.box(self.inner.arange(count, like.value))
-
-    def stop_gradient(self, array: Array) -> Array:
-        """Box the value alone, as a constant of this tape and of those around it."""
-        return self.tape.box(self.inner.stop_gradient(array.value))
+    kind, outliers = _constant("kind"), _constant("outliers")
+    class_indices, differs = _constant("class_indices"), _constant("differs")
+    constant, arange = _constant("constant"), _constant("arange")
+    stop_gradient = _constant("stop_gradient")
+    distance_transform = _constant("distance_transform")
+    nearest_two_distances = _constant("nearest_two_distances")
 
     def log_softmax(self, logits: Array) -> Array:
         """d z = g - softmax(z) sum_c g_c."""
@@ -67,13 +57,8 @@ class TapeBackend(Backend):
     def log_sigmoid(self, logits: Array) -> Array:
         """d z = g sigmoid(-z)."""
         z, inner = logits.value, self.inner
-        return self.tape.note(
-            inner.log_sigmoid(z), (logits, lambda g: g * inner.xp.exp(inner.log_sigmoid(-z)))
-        )
-
-    def differs(self, targets: Array, label: int) -> Array:
-        """Box the inner backend's."""
-        return self.tape.box(self.inner.differs(targets.value, label))
+        value = inner.log_sigmoid(z)
+        return self.tape.note(value, (logits, lambda g: g * inner.xp.exp(inner.log_sigmoid(-z))))
 
     def gather(self, values: Array, labels: Array) -> Array:
         """Gradient at the pixel's class, zero at the others; of a table, sums of each class's pixels."""
@@ -99,57 +84,45 @@ class TapeBackend(Backend):
         wanted: Sequence[str] = ("log_p",), mix: Array | None = None, keep: bool = False,
     ) -> tuple[dict[str, Array], None]:  # fmt: skip
         """The inner backend's rule; of boxes of another tape, step by step."""
-        tape, given = self.tape, (scores, labels, valid, weights)
-        inner: Any = self.inner
-        if tape.nested or tape.any_tracked(mix):
+        given = (scores, labels, valid, weights)
+        if self.tape.nested or self.tape.any_tracked(mix):
             return super().softmax_sums(*given, wanted, mix)[0], None
-        keep = tape.any_tracked((scores, weights))
-        outputs, pullback = inner.softmax_sums(*tape.plain(given), wanted, tape.plain(mix), keep)
-        return self._noted(outputs, pullback, scores, weights), None
+        return self._noted(self.inner.softmax_sums, (scores, weights), *given, wanted, mix), None
 
     def sigmoid_sums(
         self, scores: Array, targets: Array, valid: Array | None, weights: Array | None,
         wanted: Sequence[str], keep: bool = False,
     ) -> tuple[dict[str, Array], None]:  # fmt: skip
         """As `softmax_sums`."""
-        tape, given = self.tape, (scores, targets, valid, weights)
-        inner: Any = self.inner
-        if tape.nested or tape.any_tracked(targets):
-            return super().sigmoid_sums(*given, wanted)[0], None
-        keep = tape.any_tracked((scores, weights))
-        outputs, pullback = inner.sigmoid_sums(*tape.plain(given), wanted, keep)
-        return self._noted(outputs, pullback, scores, weights), None
+        given = (scores, targets, valid, weights, wanted)
+        if self.tape.nested or self.tape.any_tracked(targets):
+            return super().sigmoid_sums(*given)[0], None
+        return self._noted(self.inner.sigmoid_sums, (scores, weights), *given), None
 
     def sorted_sums(
         self, scores: Array, foreground: Array, valid: Array | None, weights: Array | None, link: str,
         weigh: Callable[..., Array], per_image: bool, matters: Callable[[int, float], bool],
         keep: bool = False,
     ) -> tuple[dict[str, Array], None]:  # fmt: skip
-        """As `softmax_sums`."""
-        tape, given = self.tape, (scores, foreground, valid, weights)
-        inner: Any = self.inner
-        options = (link, weigh, per_image, matters)
-        if tape.nested:
-            return super().sorted_sums(*given, *options)[0], None
-        keep = tape.any_tracked(scores)
-        outputs, pullback = inner.sorted_sums(*tape.plain(given), *options, keep)
-        sums = self._noted({"sums": outputs["sums"]}, pullback, scores, None)
-        return {**sums, "true": tape.box(outputs["true"])}, None
+        """As `softmax_sums`; with a gradient of the sums by the scores alone."""
+        given = (scores, foreground, valid, weights, link, weigh, per_image, matters)
+        if self.tape.nested:
+            return super().sorted_sums(*given)[0], None
+        found = self._noted(self.inner.sorted_sums, (scores, None), *given)
+        return found | {"true": self.tape.box(self.tape.plain(found["true"]))}, None
 
-    def _noted(
-        self, outputs: Mapping[str, Array], pullback: Any, scores: Array, weights: Array | None
-    ) -> dict[str, Array]:
-        """Outputs of a rule, whose gradients go back together."""
+    def _noted(self, rule: Callable[..., Any], inputs: tuple[Any, Any], *given: Any) -> dict[str, Array]:
+        """Outputs of a rule, whose gradients go back together to scores and weights."""
         tape = self.tape
-        of_weights = tape.any_tracked(weights)
-        names = list(outputs)
+        outputs, pullback = rule(*tape.plain(given), tape.any_tracked(inputs))
+        names, of_weights = list(outputs), tape.any_tracked(inputs[1])
 
         def back(gradients: Sequence[Array | None]) -> tuple[Array, Array | None]:
             given = {name: g for name, g in zip(names, gradients, strict=True) if g is not None}
             found: tuple[Array, Array | None] = pullback(given, of_weights)
             return found
 
-        return dict(zip(names, tape.note_together(outputs.values(), back, (scores, weights)), strict=True))
+        return dict(zip(names, tape.note_together(outputs.values(), inputs, back), strict=True))
 
     def in_chunks(
         self, function: Function, values: Array, beside: Sequence[Any], options: Sequence[Any],
@@ -173,16 +146,6 @@ class TapeBackend(Backend):
             return self.tape.plain(function(self, dtype, *self.tape.box(sorted_payload)))
 
         return self.tape.box(inner.descending(errors, payload, of_plain))
-
-    def distance_transform(self, mask: Array, spacing: tuple[float, ...], dtype: Any) -> Array:
-        """The inner backend's: a mask has no derivative."""
-        return self.tape.box(self.inner.distance_transform(mask.value, spacing, dtype))
-
-    def nearest_two_distances(
-        self, labels: Array, spacing: tuple[float, ...], dtype: Any
-    ) -> tuple[Array, Array]:
-        """The inner backend's: labels have no derivative."""
-        return self.tape.box(self.inner.nearest_two_distances(labels.value, spacing, dtype))
 
     def max_along(self, values: Array, axis: int, size: int) -> Array:
         """Each window's gradient goes to the first of its largest values."""

@@ -103,9 +103,8 @@ def _two(name: str, of_a: Callable[..., Any], of_b: Callable[..., Any]) -> None:
 # --- of one input -----------------------------------------------------------------------------
 
 _elementwise("negative", lambda xp, a, v: -1.0)
-_elementwise("positive", lambda xp, a, v: 1.0)
-_elementwise("conj", lambda xp, a, v: 1.0)  # of a real number
-_elementwise("real", lambda xp, a, v: 1.0)
+for _name in ("positive", "conj", "real"):  # of a real number
+    _elementwise(_name, lambda xp, a, v: 1.0)
 _elementwise("abs", lambda xp, a, v: xp.sign(a))
 _elementwise("square", lambda xp, a, v: 2.0 * a)
 _elementwise("sqrt", lambda xp, a, v: 0.5 / v)
@@ -161,23 +160,11 @@ _two("subtract", lambda xp, g, a, b, v: g, lambda xp, g, a, b, v: -g)
 _two("multiply", lambda xp, g, a, b, v: g * b, lambda xp, g, a, b, v: g * a)
 _two("divide", lambda xp, g, a, b, v: g / b, lambda xp, g, a, b, v: -(g * v / b))
 _two("pow", _pow_a, _pow_b)
-_two(
-    "logaddexp",
-    lambda xp, g, a, b, v: g * xp.exp(a - v),
-    lambda xp, g, a, b, v: g * xp.exp(b - v),
-)
+_two("logaddexp", lambda xp, g, a, b, v: g * xp.exp(a - v), lambda xp, g, a, b, v: g * xp.exp(b - v))
 _two("maximum", lambda xp, g, a, b, v: _larger(xp, g, a, b), lambda xp, g, a, b, v: _larger(xp, g, b, a))
 _two("minimum", lambda xp, g, a, b, v: _larger(xp, g, b, a), lambda xp, g, a, b, v: _larger(xp, g, a, b))
-_two(
-    "hypot",
-    lambda xp, g, a, b, v: g * _over(xp, a, v),
-    lambda xp, g, a, b, v: g * _over(xp, b, v),
-)
-_two(
-    "atan2",
-    lambda xp, g, a, b, v: g * b / (a * a + b * b),
-    lambda xp, g, a, b, v: -(g * a) / (a * a + b * b),
-)
+_two("hypot", lambda xp, g, a, b, v: g * _over(xp, a, v), lambda xp, g, a, b, v: g * _over(xp, b, v))
+_two("atan2", lambda xp, g, a, b, v: g * b / (a * a + b * b), lambda xp, g, a, b, v: -g * a / (a * a + b * b))
 # |a| with the sign of b: constant in b; at a = 0 the gradient is 0, as that of abs.
 _two(
     "copysign",

@@ -92,25 +92,9 @@ def inverse(axes: tuple[int, ...]) -> tuple[int, ...]:
 
 
 def scattered(tape: Any, g: Any, index: Any, axis: int, length: int) -> Any:
-    """Add up a gradient at the entries of an axis that an index (or one for all) names.
+    """Add up a gradient at the entries of an axis of some length that an index names.
 
-    Parameters
-    ----------
-    tape : Tape
-        Whose inner backend adds.
-    g : array
-        Gradient.
-    index : array
-        Where its entries along the axis came from: of one axis, or of the gradient's shape.
-    axis : int
-        The axis.
-    length : int
-        Of the axis before.
-
-    Returns
-    -------
-    array
-        Gradient's shape, with `length` along the axis.
+    The index has the gradient's shape, or is one of the axis alone.
     """
     xp = tape.inner.xp
     axis %= g.ndim
@@ -119,10 +103,8 @@ def scattered(tape: Any, g: Any, index: Any, axis: int, length: int) -> Any:
     rows = (math.prod(rest), count)
     if not length:
         return xp.reshape(g, (*g.shape[:axis], 0, *g.shape[axis + 1 :]))
-    if index.ndim == 1:
-        index = xp.broadcast_to(index, rows)
-    else:
-        index = xp.reshape(xp.permute_dims(index, order), rows)
+    alone = index.ndim == 1
+    index = xp.broadcast_to(index, rows) if alone else xp.reshape(xp.permute_dims(index, order), rows)
     labels = xp.astype(index, xp.int64) % length
     sums = tape.inner.class_sums(xp.reshape(xp.permute_dims(g, order), rows), labels, length)
     return xp.permute_dims(xp.reshape(sums, (*rest, length)), inverse(order))
@@ -148,8 +130,7 @@ def take_along_axis(tape: Any, a: Any, indices: Any, /, *, axis: int = -1) -> An
     xp, x, index = tape.inner.xp, tape.plain(a), tape.plain(indices)
 
     def back(g: Any) -> Any:
-        wide = xp.broadcast_to(index, g.shape)
-        share = scattered(tape, g, wide, axis, x.shape[axis])
+        share = scattered(tape, g, xp.broadcast_to(index, g.shape), axis, x.shape[axis])
         return unbroadcast(xp, share, x.shape)
 
     return tape.note(xp.take_along_axis(x, index, axis=axis), (a, back))

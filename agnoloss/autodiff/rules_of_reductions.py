@@ -87,51 +87,43 @@ _reduction("std", _of_std)
 # --- cumulative functions, sorting ------------------------------------------------------------
 
 
-def _without_initial(g: Any, axis: int, include_initial: bool) -> Any:
-    return g[(slice(None),) * axis + (slice(1, None), ...)] if include_initial else g
+def _cumulative(name: str, back: Callable[..., Any]) -> None:
+    """Rule of a cumulative function: ``back(xp, x, g, axis)``, of the gradient without an initial value."""
+
+    def cumulative(
+        tape: Any, a: Any, /, *, axis: int | None = None, include_initial: bool = False, **kwargs: Any
+    ) -> Any:
+        xp, x = tape.inner.xp, tape.plain(a)
+        place = (axis or 0) % x.ndim
+        options = {"include_initial": True, **kwargs} if include_initial else kwargs
+        key = (slice(None),) * place + (slice(int(include_initial), None), ...)
+        value = getattr(xp, name)(x, axis=axis, **options)
+        return tape.note(value, (a, lambda g: back(xp, x, g[key], place)))
+
+    RULES[name] = cumulative
 
 
-@rule
-def cumulative_sum(
-    tape: Any, a: Any, /, *, axis: int | None = None, include_initial: bool = False, **kwargs: Any
-) -> Any:
-    xp, x = tape.inner.xp, tape.plain(a)
-    place = (axis or 0) % x.ndim
-
-    def back(g: Any) -> Any:
-        g = xp.flip(_without_initial(g, place, include_initial), axis=place)
-        return xp.flip(xp.cumulative_sum(g, axis=place), axis=place)
-
-    options = {"include_initial": True, **kwargs} if include_initial else kwargs
-    return tape.note(xp.cumulative_sum(x, axis=axis, **options), (a, back))
+def _of_cumulative_sum(xp: Any, x: Any, g: Any, axis: int) -> Any:
+    return xp.flip(xp.cumulative_sum(xp.flip(g, axis=axis), axis=axis), axis=axis)
 
 
-@rule
-def cumulative_prod(
-    tape: Any, a: Any, /, *, axis: int | None = None, include_initial: bool = False, **kwargs: Any
-) -> Any:
+def _of_cumulative_prod(xp: Any, x: Any, g: Any, axis: int) -> Any:
     """Share of x_i: (product of those before) h_i, with h_i = g_i + x_(i+1) h_(i+1)."""
-    xp, x = tape.inner.xp, tape.plain(a)
-    place = (axis or 0) % x.ndim
+    places = [(slice(None),) * axis + (slice(i, i + 1), ...) for i in range(x.shape[axis])]
+    if not places:
+        return xp.zeros_like(x)
+    terms, factors = [g[place] for place in places], [x[place] for place in places]
+    for i in range(len(terms) - 2, -1, -1):
+        terms[i] = terms[i] + factors[i + 1] * terms[i + 1]
+    before = xp.ones_like(terms[0])
+    for i, factor in enumerate(factors):
+        terms[i] = terms[i] * before
+        before = before * factor
+    return xp.concat(terms, axis=axis)
 
-    def entries(array: Any) -> list[Any]:
-        return [array[(slice(None),) * place + (slice(i, i + 1), ...)] for i in range(x.shape[place])]
 
-    def back(g: Any) -> Any:
-        terms = entries(_without_initial(g, place, include_initial))
-        if not terms:
-            return xp.zeros_like(x)
-        factors = entries(x)
-        for i in range(len(terms) - 2, -1, -1):
-            terms[i] = terms[i] + factors[i + 1] * terms[i + 1]
-        before = xp.ones_like(terms[0])
-        for i, factor in enumerate(factors):
-            terms[i] = terms[i] * before
-            before = before * factor
-        return xp.concat(terms, axis=place)
-
-    options = {"include_initial": True, **kwargs} if include_initial else kwargs
-    return tape.note(xp.cumulative_prod(x, axis=axis, **options), (a, back))
+_cumulative("cumulative_sum", _of_cumulative_sum)
+_cumulative("cumulative_prod", _of_cumulative_prod)
 
 
 @rule

@@ -19,14 +19,25 @@ def _reshaping(name: str) -> None:
     RULES[name] = reshaped
 
 
+def _alike(name: str) -> None:
+    """Rule of a function that takes the gradient back by itself."""
+
+    def moved(tape: Any, a: Any, /, **options: Any) -> Any:
+        function = getattr(tape.inner.xp, name)
+        return tape.note(function(tape.plain(a), **options), (a, lambda g: function(g, **options)))
+
+    RULES[name] = moved
+
+
 for _name in ("reshape", "expand_dims", "squeeze"):
     _reshaping(_name)
+for _name in ("flip", "matrix_transpose", "tril", "triu"):
+    _alike(_name)
 
 
 @rule
 def permute_dims(tape: Any, a: Any, /, axes: tuple[int, ...]) -> Any:
-    xp = tape.inner.xp
-    back = inverse(axes)
+    xp, back = tape.inner.xp, inverse(axes)
     return tape.note(xp.permute_dims(tape.plain(a), axes), (a, lambda g: xp.permute_dims(g, back)))
 
 
@@ -38,34 +49,10 @@ def moveaxis(tape: Any, a: Any, source: Any, destination: Any, /) -> Any:
 
 
 @rule
-def matrix_transpose(tape: Any, a: Any, /) -> Any:
-    xp = tape.inner.xp
-    return tape.note(xp.matrix_transpose(tape.plain(a)), (a, xp.matrix_transpose))
-
-
-@rule
-def flip(tape: Any, a: Any, /, *, axis: Any = None) -> Any:
-    xp = tape.inner.xp
-    return tape.note(xp.flip(tape.plain(a), axis=axis), (a, lambda g: xp.flip(g, axis=axis)))
-
-
-@rule
 def roll(tape: Any, a: Any, /, shift: Any, *, axis: Any = None) -> Any:
     xp = tape.inner.xp
     back = tuple(-n for n in shift) if isinstance(shift, tuple) else -shift
     return tape.note(xp.roll(tape.plain(a), shift, axis=axis), (a, lambda g: xp.roll(g, back, axis=axis)))
-
-
-@rule
-def tril(tape: Any, a: Any, /, *, k: int = 0) -> Any:
-    xp = tape.inner.xp
-    return tape.note(xp.tril(tape.plain(a), k=k), (a, lambda g: xp.tril(g, k=k)))
-
-
-@rule
-def triu(tape: Any, a: Any, /, *, k: int = 0) -> Any:
-    xp = tape.inner.xp
-    return tape.note(xp.triu(tape.plain(a), k=k), (a, lambda g: xp.triu(g, k=k)))
 
 
 # --- copies of the entries --------------------------------------------------------------------

@@ -32,10 +32,8 @@ class Box:
     __array_priority__ = 1e4
 
     def __init__(self, value: Array, tape: Tape, parents: tuple[Any, ...], tracked: bool) -> None:
-        self.value = value
-        self._agnoloss_tape = tape
-        self.parents = parents
-        self.tracked = tracked
+        self.value, self._agnoloss_tape = value, tape
+        self.parents, self.tracked = parents, tracked
         self.age = next(_ages)  # above those of its parents
 
     shape = property(lambda self: self.value.shape)
@@ -105,21 +103,12 @@ class _Joint:
 
 
 class TapeNamespace:
-    """The array API namespace of boxes.
-
-    Parameters
-    ----------
-    tape : Tape
-        Which notes what its functions do.
-    extension : str, optional
-        Name of an extension of the standard, as ``linalg``, whose functions are meant.
-    """
+    """The array API namespace of boxes, or an extension of it, as ``linalg``; the tape notes what is done."""
 
     __name__ = "agnoloss.tape"
 
     def __init__(self, tape: Tape, extension: str = "") -> None:
-        self._tape = tape
-        self._extension = extension
+        self._tape, self._extension = tape, extension
 
     def __getattr__(self, name: str) -> Any:
         tape, extension = self._tape, self._extension
@@ -162,6 +151,15 @@ _CONTAINERS = (tuple, list, dict, partial)
 _IN_LINALG = frozenset({"matmul", "matrix_transpose", "tensordot", "vecdot"})
 
 
+def _rebuilt(value: Any, function: Callable[[Any], Any]) -> Any:
+    """A container with a function of each thing that it holds."""
+    if isinstance(value, partial):
+        return partial(value.func, *_rebuilt(value.args, function), **_rebuilt(value.keywords, function))
+    if isinstance(value, dict):
+        return {key: function(part) for key, part in value.items()}
+    return type(value)([function(part) for part in value])
+
+
 class Tape:
     """One recording: boxes made by it, the namespace and backend they belong to."""
 
@@ -174,38 +172,24 @@ class Tape:
 
     def box(self, value: Any, tracked: bool = False) -> Any:
         """Box arrays, also inside lists, tuples and partial functions; leave anything else alone."""
-        if isinstance(value, partial):
-            keywords = {key: self.box(part, tracked) for key, part in value.keywords.items()}
-            return partial(value.func, *self.box(value.args, tracked), **keywords)
-        if isinstance(value, (tuple, list)):
-            return type(value)(self.box(part, tracked) for part in value)
+        if isinstance(value, (partial, tuple, list)):
+            return _rebuilt(value, lambda part: self.box(part, tracked))
         if not is_array(value):
             return value
-        if (
-            isinstance(self.inner, TapeBackend)
-            and getattr(value, "_agnoloss_tape", None) is not self.inner.tape
-        ):
-            value = self.inner.tape.box(value)  # a constant of the outer tape as well
+        if isinstance(self.inner, TapeBackend):
+            value = self.inner.tape.known(value)  # a constant of the outer tape as well
         return Box(value, self, (), tracked)
 
     def plain(self, value: Any) -> Any:
         """Take arrays out of this tape's boxes, also inside tuples, lists and dictionaries."""
         if type(value) is Box:
             return value.value if value._agnoloss_tape is self else value
-        if not isinstance(value, _CONTAINERS):
-            return value
-        if isinstance(value, partial):
-            return partial(value.func, *self.plain(value.args), **self.plain(value.keywords))
-        if isinstance(value, dict):
-            return {key: self.plain(part) for key, part in value.items()}
-        return type(value)([self.plain(part) for part in value])
+        return _rebuilt(value, self.plain) if isinstance(value, _CONTAINERS) else value
 
     def known(self, value: Any) -> Any:
         """Box the arrays that are not on the tape, also inside tuples, lists and dictionaries."""
-        if isinstance(value, dict):
-            return {key: self.known(part) for key, part in value.items()}
-        if isinstance(value, (tuple, list)):
-            return type(value)(self.known(part) for part in value)
+        if isinstance(value, _CONTAINERS):
+            return _rebuilt(value, self.known)
         return value if getattr(value, "_agnoloss_tape", None) is self else self.box(value)
 
     def any_tracked(self, value: Any) -> bool:
@@ -222,31 +206,16 @@ class Tape:
 
     def note(self, value: Array, *inputs: tuple[Any, Callable[[Array], Array]]) -> Box:
         """Box a result together with, for each input, the rule for its share of the gradient."""
-        parents = tuple(
-            [
-                (box, rule)
-                for box, rule in inputs
-                if type(box) is Box and box.tracked and box._agnoloss_tape is self
-            ]
-        )
+        parents = tuple([pair for pair in inputs if self.any_tracked(pair[0])])
         return Box(value, self, parents, bool(parents))
 
     def note_together(
-        self,
-        values: Iterable[Array],
+        self, values: Iterable[Array], inputs: Sequence[Any],
         pullback: Callable[[Sequence[Array | None]], Sequence[Array | None]],
-        inputs: Sequence[Any],
-    ) -> list[Box]:
+    ) -> list[Box]:  # fmt: skip
         """Box several results together with the rule from their gradients to those of all inputs.
 
-        Parameters
-        ----------
-        values : arrays
-            The results.
-        pullback : callable
-            From their gradients, None where none is wanted, to one for each input, or None.
-        inputs : sequence
-            Boxes and others.
+        Where no gradient of a result is wanted, or an input has none, it is None.
         """
         tracked = [self.any_tracked(box) for box in inputs]
         values = list(values)
@@ -260,9 +229,11 @@ class Tape:
         joint = _Joint(of_tracked, boxes, len(values))
         return [Box(value, self, ((joint, i),), True) for i, value in enumerate(values)]
 
-    def gradients(self, results: list[Any], cotangents: list[Array], wanted: list[Box]) -> tuple[Array, ...]:
-        """Gradients with respect to boxes, given those of the results; all of this tape."""
+    def gradients(self, result: Any, wanted: list[Box]) -> tuple[Array, ...]:
+        """Gradients of a result with respect to boxes of this tape; 0 where it does not depend on them."""
         xp = self.inner.xp
+        if not (isinstance(result, Box) and self.any_tracked(result)):
+            return tuple(xp.zeros_like(box.value) for box in wanted)
         found: dict[int, Any] = {}
         keep = {box.age for box in wanted}
 
@@ -272,10 +243,8 @@ class Tape:
             known = found.get(box.age)
             found[box.age] = share if known is None else known + share
 
-        tracked = [(box, g) for box, g in zip(results, cotangents, strict=True) if self.any_tracked(box)]
-        for box, cotangent in tracked:
-            add(box, cotangent)
-        for box in _youngest_first([box for box, _ in tracked]):
+        add(result, xp.ones_like(result.value))
+        for box in _youngest_first([result]):
             gradient = found[box.age] if box.age in keep else found.pop(box.age)
             if type(box) is _Joint:
                 for parent, share in zip(box.inputs, box.pullback(gradient), strict=True):
@@ -301,12 +270,9 @@ def _youngest_first(pending: list[Any]) -> list[Any]:
 
 
 def value_and_grad(
-    backend: Backend,
-    function: Callable[..., Any],
-    argnums: tuple[int, ...],
-    args: tuple[Any, ...],
+    backend: Backend, function: Callable[..., Any], argnums: tuple[int, ...], args: tuple[Any, ...],
     kwargs: Mapping[str, Any],
-) -> tuple[Any, tuple[Array, ...]]:
+) -> tuple[Any, tuple[Array, ...]]:  # fmt: skip
     """See `Backend.value_and_grad`; every array argument is boxed."""
     tape = Tape(backend)
     boxes = [tape.box(arg, tracked=i in argnums) for i, arg in enumerate(args)]
@@ -315,12 +281,7 @@ def value_and_grad(
             boxes[i] = Box(args[i], tape, (), True)
     result = function(*boxes, **{key: tape.box(value) for key, value in kwargs.items()})
     first = result[0] if isinstance(result, tuple) else result
-    wanted = [boxes[i] for i in argnums]
-    if not isinstance(first, Box) or first._agnoloss_tape is not tape:
-        gradients = tuple(backend.xp.zeros_like(box.value) for box in wanted)
-    else:
-        gradients = tape.gradients([first], [backend.xp.ones_like(first.value)], wanted)
-    return tape.plain(result), gradients
+    return tape.plain(result), tape.gradients(first, [boxes[i] for i in argnums])
 
 
 TAPE[:] = [value_and_grad]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -18,60 +17,27 @@ REDUCTIONS = ("mean", "sum", "none")
 
 
 class Batch:
-    """Checked predictions and targets.
+    """Checked predictions and targets, from arguments as the losses take them.
 
     In multiclass mode arrays per pixel are ``(N, P)``; in binary and multilabel mode each element
-    ``(N, C, P)`` is a problem of its own and weights are ``(N, 1, P)`` or ``(N, C, P)``.
+    ``(N, C, P)`` is a problem of its own and weights are ``(N, 1, P)`` or ``(N, C, P)``. `modes` and
+    `reductions` are those in which the loss has a meaning.
 
-    Parameters
-    ----------
-    predictions, targets : array
-        As the losses take them.
-    mode, from_logits, axis, ignore_index, pixel_weights, class_weights, reduction, all_reduce
-        As the losses take them.
-    modes : tuple of str
-        Modes the loss has a meaning in.
-    reductions : tuple of str
-        Reductions it has a meaning in.
-
-    Attributes
-    ----------
-    num_classes : int
-        Length of the class axis, 1 in binary mode.
-    dense : bool
-        Whether targets have the shape of predictions; always so in binary mode.
-    spatial : tuple of ints
-        S, the shape of an image.
-    dtype : dtype
-        That sums are computed in.
-    predictions : array, (N, C, P)
-        Scores or probabilities, of the dtype that was given.
-    given_targets : array, (N, P) or (N, C, P)
-        Labels or dense targets: integers, or of `dtype`.
-    pixel_weights : array, (N, P), or None
-        As given.
-    class_weights : array, (C,), or None
-        Weights of the classes, made from the targets if "balanced" was asked for.
-    label_guard : array, (), or None
-        1, or NaN if a target is out of range that could not be looked at; None if all were.
+    `num_classes` is the length of the class axis, 1 in binary mode; `spatial` the shape of an image, S;
+    `dtype` that of sums. `dense` says that targets have the shape of predictions, as always in binary
+    mode. `predictions` (N, C, P) keep their dtype, `given_targets` are integers or of `dtype`, (N, P) or
+    (N, C, P), `pixel_weights` (N, P) are as given, and `class_weights` (C,) are made from the targets if
+    "balanced" was asked for. `label_guard` is 1, or NaN if a target is out of range that could not be
+    looked at; None if all were.
     """
 
     def __init__(
-        self,
-        predictions: Array,
-        targets: Array,
-        *,
-        mode: str,
-        from_logits: bool,
-        axis: int,
-        ignore_index: int | Sequence[int] | None,
-        pixel_weights: Array | None,
-        class_weights: Sequence[float] | Array | str | None,
-        reduction: str,
+        self, predictions: Array, targets: Array, *, mode: str, from_logits: bool, axis: int,
+        ignore_index: int | Sequence[int] | None, pixel_weights: Array | None,
+        class_weights: Sequence[float] | Array | str | None, reduction: str,
         all_reduce: Callable[[Array], Array] | None = None,
-        modes: tuple[str, ...] = MODES,
-        reductions: tuple[str, ...] = REDUCTIONS,
-    ) -> None:
+        modes: tuple[str, ...] = MODES, reductions: tuple[str, ...] = REDUCTIONS,
+    ) -> None:  # fmt: skip
         checks.choice("mode", mode, modes)
         checks.choice("reduction", reduction, reductions)
         checks.flag("from_logits", from_logits)
@@ -82,24 +48,19 @@ class Batch:
             raise TypeError(f"`predictions` must be real floating; got {predictions.dtype}.")
         self.ignored = checks.labels_to_ignore(ignore_index)
         owner = backend_of(targets, "targets")
-        self.layout = Layout(predictions.shape, targets.shape, mode, axis)
+        self.layout = layout = Layout(predictions.shape, targets.shape, mode, axis)
         self.mode, self.multiclass, self.from_logits = mode, mode == "multiclass", from_logits
         self.reduction, self.all_reduce = reduction, all_reduce
-        self.spatial, self.num_classes, self.dense = (
-            self.layout.spatial,
-            self.layout.num_classes,
-            self.layout.dense,
-        )
+        self.spatial, self.num_classes, self.dense = layout.spatial, layout.num_classes, layout.dense
         self.dtype = self.xp.float32 if kind == "half" else predictions.dtype
         of_targets = owner.kind(targets)
         self.integer_targets = of_targets == "integer"
         values.check_kind(self, targets, of_targets)
         outliers = owner.outliers(targets, 0, self.highest, self.ignored)
         targets = backend.convert(targets, owner, "targets")
-        self.predictions = self.layout.flatten(self.xp, predictions)
-        flat = (
-            self.layout.flatten(self.xp, targets) if self.dense else self.xp.reshape(targets, self._shape())
-        )
+        self.predictions = layout.flatten(self.xp, predictions)
+        per_pixel = (self.predictions.shape[0], self.predictions.shape[2])
+        flat = layout.flatten(self.xp, targets) if self.dense else self.xp.reshape(targets, per_pixel)
         self.given_targets = values.comparable(self, flat)
         self.pixel_weights = values.pixel_weights(self, pixel_weights, predictions.shape)
         self.label_guard = values.label_guard(self, outliers)
@@ -109,10 +70,6 @@ class Batch:
     def highest(self) -> int:
         """Largest target there can be."""
         return 1 if self.dense or self.mode == "binary" else self.num_classes - 1
-
-    def _shape(self) -> tuple[int, int]:
-        """(N, P)."""
-        return self.predictions.shape[0], self.predictions.shape[2]
 
     def chunk(
         self, predictions: Array, targets: Array, pixel_weights: Array | None, class_weights: Array | None
@@ -215,10 +172,10 @@ class Batch:
     def target_sums(self) -> Array:
         """Weight of each class in the targets of each image, T_c = sum_i u_i y_ic: (N, C)."""
         if self.multiclass and self.labels is not None:
-            if self.weights is None:
-                ones = self.xp.zeros_like(self.labels, dtype=self.dtype) + 1.0
-                return self.backend.class_sums(ones, self.labels, self.num_classes)
-            return self.backend.class_sums(self.weights, self.labels, self.num_classes)
+            u = self.weights
+            if u is None:
+                u = self.xp.zeros_like(self.labels, dtype=self.dtype) + 1.0
+            return self.backend.class_sums(u, self.labels, self.num_classes)
         return self.sum_pixels(self.targets)
 
     @lazy_property
@@ -236,9 +193,8 @@ class Batch:
     @lazy_property
     def float32_scores(self) -> Array:
         """Predictions in float32 or wider, once: gradients by two casts would add up in half precision."""
-        if self.predictions.dtype == self.dtype:
-            return self.predictions
-        return self.xp.astype(self.predictions, self.dtype)
+        given = self.predictions
+        return given if given.dtype == self.dtype else self.xp.astype(given, self.dtype)
 
     @lazy_property
     def scores(self) -> Array:
@@ -278,11 +234,7 @@ class Batch:
         """Python numbers as an array of the dtype and on the device that sums have."""
         return self.backend.constant(values, self.dtype, self.predictions)
 
-    def per_class(
-        self, name: str, value: Any, scalar: bool = False, high: float = math.inf, axes: int = 1
-    ) -> Array:
-        """Turn an option into an array (C,), or into a number where allowed; see `options.per_class`."""
-        return options.per_class(self, name, value, scalar, high, axes)
+    per_class = options.per_class
 
 
 LAZY = tuple(name for name, member in vars(Batch).items() if isinstance(member, lazy_property))

@@ -27,6 +27,14 @@ def flag(name: str, value: Any) -> bool:
     return value
 
 
+def integer(name: str, value: Any) -> int:
+    """Check an option that is one whole number (TypeError)."""
+    try:
+        return operator.index(value)
+    except TypeError:
+        raise TypeError(f"`{name}` must be an int; got {value!r}.") from None
+
+
 def number(name: str, value: Any, low: float = -math.inf, high: float = math.inf) -> float:
     """Check an option that is one number in a range (TypeError, ValueError)."""
     if not isinstance(value, Real) or isinstance(value, bool):

@@ -3,43 +3,23 @@
 from __future__ import annotations
 
 import math
-import operator
 from typing import Any
 
 from ..array import Array
+from . import checks
 
 
 class Layout:
-    """Where the classes and pixels lie in arrays of given shapes.
+    """Where the classes and pixels lie in predictions and targets of given shapes.
 
-    Parameters
-    ----------
-    predictions, targets : tuple of ints
-        Shapes of the inputs.
-    mode : str
-        Mode of the loss.
-    axis : int
-        Class axis of the predictions.
-
-    Attributes
-    ----------
-    dense : bool
-        Whether the targets have the shape of the predictions.
-    spatial : tuple of ints
-        S, the shape of an image.
-    num_classes : int
-        Length of the class axis, 1 in binary mode.
-    last : bool
-        Whether the class axis comes after those of the pixels.
+    `dense` says that the targets have the shape of the predictions, or that the mode is binary;
+    `num_classes` is the length of the class axis, 1 in binary mode; `spatial` is S, the shape of an image.
     """
 
     def __init__(self, predictions: tuple[int, ...], targets: tuple[int, ...], mode: str, axis: int) -> None:
         self.shape = shape = tuple(predictions)
         targets = tuple(targets)
-        try:
-            axis = operator.index(axis)
-        except TypeError:
-            raise TypeError(f"`axis` must be an int; got {axis!r}.") from None
+        axis = checks.integer("axis", axis)
         self.axis = self._class_axis(shape, targets, mode, axis)
         if self.axis is None:
             self.num_classes, without = 1, shape
@@ -47,13 +27,14 @@ class Layout:
             self.num_classes = shape[self.axis]
             without = shape[: self.axis] + shape[self.axis + 1 :]
         self.dense = _same(targets, shape) or mode == "binary"
-        self.last = self.axis not in (None, 0, 1) and self.axis == len(shape) - 1
         if not (_same(targets, shape) or _same(targets, without)):
-            guess = _other_axis(shape, targets, self.axis)
+            # other class axes that would explain the targets' shape
+            axes = [i for i in range(len(shape)) if _same(shape[:i] + shape[i + 1 :], targets)]
+            guess = [i if i < len(shape) - 1 else -1 for i in axes[:1]]
             raise ValueError(
                 f"`targets` must have shape {without} for predictions of shape {shape} with "
                 f"axis={axis}; got {targets}."
-                + (f" With axis={guess} these shapes would fit." if guess is not None else "")
+                + (f" With axis={guess[0]} these shapes would fit." if guess else "")
             )
         self.spatial = without[1:]
 
@@ -64,8 +45,7 @@ class Layout:
             if not shape:
                 raise ValueError("`predictions` must have shape (N, *S); got ().")
             has_axis = inside and len(shape) > 1 and shape[axis] == 1 and len(targets) >= len(shape) - 1
-            if has_axis and len(targets) == len(shape) and targets != shape:
-                has_axis = False
+            has_axis = has_axis and (len(targets) != len(shape) or targets == shape)
             return axis % len(shape) if has_axis else None
         if len(shape) < 2 or not inside:
             raise ValueError(
@@ -82,27 +62,15 @@ class Layout:
         """Bring an array of the predictions' shape to (N, C, P), without a copy where possible."""
         if self.axis is None or not _same(tuple(array.shape), self.shape):  # no class axis: one class
             return xp.reshape(array, (array.shape[0], 1, math.prod(array.shape[1:])))
-        batch = 1 if self.axis == 0 else 0
-        images = self.shape[batch]
-        pixels = math.prod(self.spatial)
+        images, pixels = self.shape[1 if self.axis == 0 else 0], math.prod(self.spatial)
         if self.axis == 1:
             return xp.reshape(array, (images, self.num_classes, pixels))
         if self.axis == 0:
-            flat = xp.reshape(array, (self.num_classes, images, pixels))
-            return xp.permute_dims(flat, (1, 0, 2))
-        if self.last:
-            flat = xp.reshape(array, (images, pixels, self.num_classes))
-            return xp.permute_dims(flat, (0, 2, 1))
+            return xp.permute_dims(xp.reshape(array, (self.num_classes, images, pixels)), (1, 0, 2))
+        if self.axis == len(self.shape) - 1:
+            return xp.permute_dims(xp.reshape(array, (images, pixels, self.num_classes)), (0, 2, 1))
         order = (0, self.axis, *(i for i in range(1, len(self.shape)) if i != self.axis))
         return xp.reshape(xp.permute_dims(array, order), (images, self.num_classes, pixels))
-
-
-def _other_axis(shape: tuple[int, ...], targets: tuple[int, ...], axis: int | None) -> int | None:
-    """Find another class axis that would explain the targets' shape."""
-    for guess in range(len(shape)):
-        if guess != axis and _same(shape[:guess] + shape[guess + 1 :], targets):
-            return guess if guess < len(shape) - 1 else -1
-    return None
 
 
 def _same(a: tuple[int, ...], b: tuple[int, ...]) -> bool:

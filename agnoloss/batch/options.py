@@ -2,51 +2,32 @@
 
 from __future__ import annotations
 
+import math
 from numbers import Real
 from typing import TYPE_CHECKING, Any
 
 from ..array import Array
 from ..backends import backend_of, is_array
-from . import checks
+from . import checks, values
 
 if TYPE_CHECKING:
     from .batch import Batch
 
 
-def per_class(batch: Batch, name: str, value: Any, scalar: bool, high: float, axes: int) -> Array:
-    """Turn an option into an array (C,), or into a number where `scalar` allows one.
+def per_class(
+    batch: Batch, name: str, value: Any, scalar: bool = False, high: float = math.inf, axes: int = 1
+) -> Array:
+    """Turn an option into an array (C,), (C, C) with two axes, or a number where `scalar` allows one.
 
-    Parameters
-    ----------
-    batch : Batch
-        Of the arrays' library and number of classes.
-    name : str
-        Name of the option, for errors.
-    value : number, sequence or array
-        What the user gave.
-    scalar : bool
-        Whether one number may stand for all classes.
-    high : float
-        Largest number that has a meaning.
-    axes : int
-        1, or 2 for an array (C, C).
-
-    Raises
-    ------
-    TypeError
-        If it is no number, sequence of numbers or array of the predictions' library.
-    ValueError
-        If its shape does not fit the number of classes, or a number is negative, above `high` or not
-        finite.
+    TypeError if it is none of these or of another library than the predictions; ValueError if its shape
+    does not fit the number of classes, or a number is negative, above `high` or not finite.
     """
     if is_array(value):
         owner = backend_of(value, name)
         if owner is not batch.backend and owner.library == "numpy":
             value = value.tolist()  # a NumPy array of one number per class is as good as a list
         else:
-            value = batch.backend.convert(value, owner, name)
-            if batch.backend.kind(value) == "other":
-                raise TypeError(f"`{name}` must be real; got {value.dtype}.")
+            value = values.real(batch, name, value)
             checks.per_class_shape(name, value.shape, batch.num_classes, scalar, axes)
             for outlier in batch.backend.outliers(value, 0.0, min(high, LARGEST)) or ():
                 checks.weight(name, outlier, high)
@@ -65,7 +46,7 @@ def class_weights(batch: Batch, value: Any) -> Array | None:
     if value is None:
         return None
     if not isinstance(value, str):
-        return per_class(batch, "class_weights", value, False, float("inf"), 1)
+        return per_class(batch, "class_weights", value)
     checks.choice("class_weights", value, ("balanced",))
     xp, count = batch.xp, batch.add_up(batch.target_sums)
     # total / (C x count); an absent class gets 0

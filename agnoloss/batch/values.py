@@ -36,6 +36,14 @@ def comparable(batch: Batch, targets: Array) -> Array:
     return batch.xp.astype(targets, batch.xp.int8) if dtype_name(targets.dtype) == "bool" else targets
 
 
+def real(batch: Batch, name: str, array: Array) -> Array:
+    """An array of real numbers, of the batch's library (TypeError)."""
+    array = batch.backend.convert(array, backend_of(array, name), name)
+    if batch.backend.kind(array) == "other":
+        raise TypeError(f"`{name}` must be real; got {array.dtype}.")
+    return array
+
+
 def counted_targets(batch: Batch, fill: int) -> Array:
     """Targets as given, with a harmless value where they do not count."""
     if batch.counted is None:
@@ -51,20 +59,10 @@ def _outside(batch: Batch) -> Array:
 
 
 def label_guard(batch: Batch, outliers: list[float] | None) -> Array | None:
-    """Look for targets and probabilities out of range where that costs nothing.
+    """Look for targets and probabilities out of range where that costs nothing; all else is checked.
 
-    Parameters
-    ----------
-    batch : Batch
-        With everything but class weights.
-    outliers : list or None
-        What `Backend.outliers` found in all targets.
-
-    Returns
-    -------
-    array or None
-        Where values cannot be looked at, an array () to multiply with: 1, or NaN if a target is out of
-        range. None where they were looked at and are in order.
+    `outliers` are what `Backend.outliers` found in all targets. Where values cannot be looked at, an
+    array () to multiply with: 1, or NaN if a target is out of range.
     """
     xp, backend, high = batch.xp, batch.backend, batch.highest
     if not batch.from_logits:
@@ -102,11 +100,8 @@ def pixel_weights(batch: Batch, weights: Array | None, shape: tuple[int, ...]) -
     """Weights as (N, P), checked."""
     if weights is None:
         return None
-    backend = batch.backend
-    weights = backend.convert(weights, backend_of(weights, "pixel_weights"), "pixel_weights")
-    if backend.kind(weights) == "other":
-        raise TypeError(f"`pixel_weights` must be real; got {weights.dtype}.")
-    outliers = backend.outliers(weights, 0, math.inf)
+    weights = real(batch, "pixel_weights", weights)
+    outliers = batch.backend.outliers(weights, 0, math.inf)
     if outliers and outliers[0] < 0:
         raise ValueError(f"`pixel_weights` must not be negative; got {outliers[0]}.")
     expected = (batch.predictions.shape[0], *batch.spatial)

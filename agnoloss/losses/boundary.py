@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import operator
 from collections.abc import Callable, Sequence
 from typing import Any
 
 from ..array import Array
 from ..backends import backend_of
-from ..batch import Batch
+from ..batch import Batch, checks
+from ..batch.values import real
 from ..docstrings import documented
-from ..maps import checked_spacing, signed_distances
+from ..maps import Spacing, checked_spacing, signed_distances
 from ..statistics.probabilities import Probabilities
 from ..statistics.reductions import Classes
 from ..statistics.safe_math import divide
@@ -71,19 +71,14 @@ def boundary_loss(
     """
     if targets is None:
         targets = _no_targets(predictions, ignore_index, class_weights, classes, distance_maps)
-    batch = Batch(
-            predictions, targets, mode=mode, from_logits=from_logits, axis=axis,
-            ignore_index=ignore_index, pixel_weights=pixel_weights, class_weights=class_weights,
-            reduction=reduction, all_reduce=all_reduce,
-        )  # fmt: skip
+    batch = Batch(predictions, targets, mode=mode, from_logits=from_logits, axis=axis,
+                  ignore_index=ignore_index, pixel_weights=pixel_weights, class_weights=class_weights,
+                  reduction=reduction, all_reduce=all_reduce)  # fmt: skip
     return signed_overlap(batch, classes, distance_maps, spacing)
 
 
 def signed_overlap(
-    batch: Batch,
-    classes: str | Sequence[int] | None,
-    distance_maps: Array | None,
-    spacing: float | Sequence[float] | None,
+    batch: Batch, classes: str | Sequence[int] | None, distance_maps: Array | None, spacing: Spacing
 ) -> Array:
     """sum_ic u_i w_c phi_ic p_ic / sum_ic u_i w_c, reduced as the batch says."""
     if classes is None:
@@ -136,15 +131,12 @@ def _distances(batch: Batch, classes: str | tuple[int, ...], spacing: Any) -> Ar
 
 def _given_distances(batch: Batch, distance_maps: Array) -> Array:
     """Distance maps that the user made, as (N, C, P), 0 where a pixel does not count."""
-    backend, xp, shape = batch.backend, batch.xp, batch.layout.shape
-    maps = backend.convert(distance_maps, backend_of(distance_maps, "distance_maps"), "distance_maps")
-    if backend.kind(maps) == "other":
-        raise TypeError(f"`distance_maps` must be real; got {maps.dtype}.")
+    xp, shape, maps = batch.xp, batch.layout.shape, real(batch, "distance_maps", distance_maps)
     if tuple(maps.shape) != shape:
         raise ValueError(
             f"`distance_maps` must have the shape of `predictions`, {shape}; got {tuple(maps.shape)}."
         )
-    phi = batch.layout.flatten(xp, xp.astype(backend.stop_gradient(maps), batch.dtype))
+    phi = batch.layout.flatten(xp, xp.astype(batch.backend.stop_gradient(maps), batch.dtype))
     return phi if batch.valid is None else xp.where(batch.class_axis(batch.valid), phi, 0.0)
 
 
@@ -154,8 +146,7 @@ def boundary_f1_loss(
     mode: str = "multiclass", from_logits: bool = True, axis: int = 1,
     ignore_index: int | Sequence[int] | None = None, pixel_weights: Array | None = None,
     class_weights: Sequence[float] | Array | str | None = None, classes: str | Sequence[int] = "all",
-    theta0: int = 3, theta: int = 5,
-    reduction: str = "mean",
+    theta0: int = 3, theta: int = 5, reduction: str = "mean",
 ) -> Array:  # fmt: skip
     """Make contours right: 1 - F1 of border pixels found within a tolerance.
 
@@ -201,11 +192,9 @@ def boundary_f1_loss(
     >>> print(f"{boundary_f1_loss(p, y, mode='binary', from_logits=False, theta=3):.4f}")
     0.0000
     """
-    batch = Batch(
-            predictions, targets, mode=mode, from_logits=from_logits, axis=axis,
-            ignore_index=ignore_index, pixel_weights=pixel_weights, class_weights=class_weights,
-            reduction=reduction,
-        )  # fmt: skip
+    batch = Batch(predictions, targets, mode=mode, from_logits=from_logits, axis=axis,
+                  ignore_index=ignore_index, pixel_weights=pixel_weights, class_weights=class_weights,
+                  reduction=reduction)  # fmt: skip
     need_axes(batch)
     theta0, theta = _window("theta0", theta0, 3), _window("theta", theta, 1)
     chosen = Classes(batch, classes, per_image=True)
@@ -228,10 +217,7 @@ def boundary_f1_loss(
 
 def _window(name: str, value: Any, least: int) -> int:
     """Check the size of a window, which needs a cell in its middle (TypeError, ValueError)."""
-    try:
-        size = operator.index(value)
-    except TypeError:
-        raise TypeError(f"`{name}` must be an int; got {value!r}.") from None
+    size = checks.integer(name, value)
     if size < least or size % 2 == 0:
         raise ValueError(f"`{name}` must be an odd number of pixels, at least {least}; got {size}.")
     return size

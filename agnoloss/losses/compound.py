@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
 
 from ..array import Array
 from ..batch import Batch, checks
 from ..docstrings import documented
 from ..statistics.class_sums import class_sums
 from ..statistics.probabilities import LOWEST_PROBABILITY, Probabilities, Side, shared
-from ..statistics.reductions import Classes, pixel_sums, weigh_elements
-from ..statistics.safe_math import divide, power
+from ..statistics.reductions import Classes, over_pixels, weigh_elements
+from ..statistics.safe_math import power
 from .cross_entropy import cross_entropy_terms
 from .region import dice
 
@@ -65,11 +64,9 @@ def dice_cross_entropy_loss(
     >>> print(f"{cross_entropy_loss(z, y, mode='binary'):.4f}")
     0.3048
     """
-    batch = Batch(
-            predictions, targets, mode=mode, from_logits=from_logits, axis=axis,
-            ignore_index=ignore_index, pixel_weights=pixel_weights, class_weights=class_weights,
-            reduction=reduction, all_reduce=all_reduce, reductions=("mean", "sum"),
-        )  # fmt: skip
+    batch = Batch(predictions, targets, mode=mode, from_logits=from_logits, axis=axis,
+                  ignore_index=ignore_index, pixel_weights=pixel_weights, class_weights=class_weights,
+                  reduction=reduction, all_reduce=all_reduce, reductions=("mean", "sum"))  # fmt: skip
     dice_weight = checks.number("dice_weight", dice_weight)
     cross_entropy_weight = checks.number("cross_entropy_weight", cross_entropy_weight)
     chosen = Classes(batch, classes, per_image, average)
@@ -77,7 +74,7 @@ def dice_cross_entropy_loss(
     p = Probabilities(batch, "log_p", "tp", "p2" if checks.flag("squared", squared) else "p")
     sums = class_sums(batch, per_image, squared, p)
     overlap = chosen.reduce(1 - dice(batch.xp, chosen.pool(sums), smooth), sums.true)
-    entropy = _mean(batch, p, terms, *numbers, whole=label_smoothing > 0)
+    entropy = over_pixels(batch, terms, *numbers, whole=label_smoothing > 0, probabilities=p)
     return dice_weight * overlap + cross_entropy_weight * entropy
 
 
@@ -125,22 +122,15 @@ def combo_loss(
     >>> print(f"{combo_loss(p, y, mode='binary', from_logits=False, smooth=0):.4f}")  # ln(2)/4 + 1/4
     0.4233
     """
-    batch = Batch(
-            predictions, targets, mode=mode, from_logits=from_logits, axis=axis,
-            ignore_index=ignore_index, pixel_weights=pixel_weights, class_weights=class_weights,
-            reduction=reduction, all_reduce=all_reduce, reductions=("mean", "sum"),
-        )  # fmt: skip
+    batch = Batch(predictions, targets, mode=mode, from_logits=from_logits, axis=axis,
+                  ignore_index=ignore_index, pixel_weights=pixel_weights, class_weights=class_weights,
+                  reduction=reduction, all_reduce=all_reduce, reductions=("mean", "sum"))  # fmt: skip
     alpha, beta = checks.number("alpha", alpha, 0.0, 1.0), checks.number("beta", beta, 0.0, 1.0)
     chosen, p = Classes(batch, classes, per_image, average), Probabilities(batch)
     sums = class_sums(batch, per_image, probabilities=p)
     overlap = chosen.reduce(1 - dice(batch.xp, chosen.pool(sums), smooth), sums.true)
-    return alpha * _mean(batch, p, _two_sided_terms, beta, whole=batch.multiclass) + (1 - alpha) * overlap
-
-
-def _mean(batch: Batch, p: Probabilities, terms: Any, *numbers: Any, whole: bool = False) -> Array:
-    """The weighted mean of a loss per pixel, or the sum, beside a loss of classes."""
-    total, share = pixel_sums(batch, terms, *numbers, whole=whole, probabilities=p)
-    return total if batch.reduction == "sum" else divide(batch.xp, total, share)
+    entropy = over_pixels(batch, _two_sided_terms, beta, whole=batch.multiclass, probabilities=p)
+    return alpha * entropy + (1 - alpha) * overlap
 
 
 def _two_sided_terms(p: Probabilities, beta: float) -> tuple[Array, Array | None]:
@@ -206,27 +196,22 @@ def exponential_logarithmic_loss(
     >>> print(f"{loss:.4f}")  # (0.8 + 0.2 sqrt 2) (-ln 0.8)
     0.2416
     """
-    batch = Batch(
-            predictions, targets, mode=mode, from_logits=from_logits, axis=axis,
-            ignore_index=ignore_index, pixel_weights=pixel_weights, class_weights=class_weights,
-            reduction=reduction, all_reduce=all_reduce, reductions=("mean", "sum"),
-        )  # fmt: skip
+    batch = Batch(predictions, targets, mode=mode, from_logits=from_logits, axis=axis,
+                  ignore_index=ignore_index, pixel_weights=pixel_weights, class_weights=class_weights,
+                  reduction=reduction, all_reduce=all_reduce, reductions=("mean", "sum"))  # fmt: skip
     dice_weight = checks.number("dice_weight", dice_weight)
     cross_entropy_weight = checks.number("cross_entropy_weight", cross_entropy_weight)
     gamma_dice = checks.number("gamma_dice", gamma_dice, 0.0)
     gamma = checks.number("gamma_cross_entropy", gamma_cross_entropy, 0.0)
-    xp, chosen, p = (
-        batch.xp,
-        Classes(batch, classes, per_image, average),
-        Probabilities(batch, "log_p", "tp", "p"),
-    )
+    xp, chosen = batch.xp, Classes(batch, classes, per_image, average)
+    p = Probabilities(batch, "log_p", "tp", "p")
     sums = class_sums(batch, per_image, probabilities=p)
     # mean_c (-ln Dice_c)^gamma_dice
     score = dice(xp, chosen.pool(sums), smooth)
     logs = -xp.log(xp.where(score < LOWEST_PROBABILITY, LOWEST_PROBABILITY, score))
     overlap = chosen.reduce(power(xp, logs, gamma_dice), sums.true)
     # mean_i w_(y_i) (-ln p_(y_i))^gamma
-    cross_entropy = _mean(batch, p, _log_power_terms, gamma, *_rarity(batch))
+    cross_entropy = over_pixels(batch, _log_power_terms, gamma, *_rarity(batch), probabilities=p)
     return dice_weight * overlap + cross_entropy_weight * cross_entropy
 
 

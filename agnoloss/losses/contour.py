@@ -59,11 +59,9 @@ def active_contour_loss(
     >>> print(f"{active_contour_loss(p, y, mode='binary', from_logits=False, weight=1):.3f}")  # 1/2 + 1/4
     0.750
     """
-    batch = Batch(
-            predictions, targets, mode=mode, from_logits=from_logits, axis=axis,
-            ignore_index=ignore_index, pixel_weights=pixel_weights, class_weights=class_weights,
-            reduction=reduction, all_reduce=all_reduce,
-        )  # fmt: skip
+    batch = Batch(predictions, targets, mode=mode, from_logits=from_logits, axis=axis,
+                  ignore_index=ignore_index, pixel_weights=pixel_weights, class_weights=class_weights,
+                  reduction=reduction, all_reduce=all_reduce)  # fmt: skip
     need_axes(batch)
     weight = checks.weight("weight", weight)
     if checks.number("eps", eps, 0.0) == 0:

@@ -63,11 +63,9 @@ def cross_entropy_loss(
     >>> print(f"{loss:.4f}")  # (-ln 0.7 - ln 0.1) / 2
     1.3296
     """
-    batch = Batch(
-            predictions, targets, mode=mode, from_logits=from_logits, axis=axis,
-            ignore_index=ignore_index, pixel_weights=pixel_weights, class_weights=class_weights,
-            reduction=reduction, all_reduce=all_reduce,
-        )  # fmt: skip
+    batch = Batch(predictions, targets, mode=mode, from_logits=from_logits, axis=axis,
+                  ignore_index=ignore_index, pixel_weights=pixel_weights, class_weights=class_weights,
+                  reduction=reduction, all_reduce=all_reduce)  # fmt: skip
     terms, *numbers = cross_entropy_terms(batch, pos_weight, label_smoothing)
     return over_pixels(batch, terms, *numbers, whole=label_smoothing > 0)
 
@@ -138,11 +136,9 @@ def balanced_cross_entropy_loss(
     >>> print(f"{balanced_cross_entropy_loss(np.zeros((1, 4)), edges):.4f}")  # 3/8 ln 2
     0.2599
     """
-    batch = Batch(
-            predictions, targets, mode=mode, from_logits=from_logits, axis=axis,
-            ignore_index=ignore_index, pixel_weights=pixel_weights, class_weights=class_weights,
-            reduction=reduction, all_reduce=all_reduce, modes=("binary", "multilabel"),
-        )  # fmt: skip
+    batch = Batch(predictions, targets, mode=mode, from_logits=from_logits, axis=axis,
+                  ignore_index=ignore_index, pixel_weights=pixel_weights, class_weights=class_weights,
+                  reduction=reduction, all_reduce=all_reduce, modes=("binary", "multilabel"))  # fmt: skip
     if beta is None:
         beta = 1 - divide(batch.xp, batch.add_up(batch.target_sums), batch.add_up(batch.sizes))
     else:

@@ -60,11 +60,9 @@ def cost_sensitive_cross_entropy_loss(
     >>> print(f"{loss:.4f}")  # (-5 ln 0.2 - ln 0.8) / 2
     4.1352
     """
-    batch = Batch(
-            predictions, targets, mode=mode, from_logits=from_logits, axis=axis,
-            ignore_index=ignore_index, pixel_weights=pixel_weights, class_weights=class_weights,
-            reduction=reduction, all_reduce=all_reduce, modes=("multiclass",),
-        )  # fmt: skip
+    batch = Batch(predictions, targets, mode=mode, from_logits=from_logits, axis=axis,
+                  ignore_index=ignore_index, pixel_weights=pixel_weights, class_weights=class_weights,
+                  reduction=reduction, all_reduce=all_reduce, modes=("multiclass",))  # fmt: skip
     return over_pixels(batch, _cost_terms, batch.per_class("cost_matrix", cost_matrix, axes=2))
 
 
@@ -80,8 +78,7 @@ def top_k_cross_entropy_loss(
     predictions: Array, targets: Array, /, *,
     mode: str = "multiclass", from_logits: bool = True, axis: int = 1,
     ignore_index: int | Sequence[int] | None = None, pixel_weights: Array | None = None,
-    class_weights: Sequence[float] | Array | str | None = None, k: float = 0.1,
-    reduction: str = "mean",
+    class_weights: Sequence[float] | Array | str | None = None, k: float = 0.1, reduction: str = "mean",
 ) -> Array:  # fmt: skip
     """Learn from the hardest pixels of the batch alone: online hard example mining.
 
@@ -112,11 +109,9 @@ def top_k_cross_entropy_loss(
     >>> print(f"{top_k_cross_entropy_loss(p, y, from_logits=False, k=0.5):.4f}")  # -ln 0.5
     0.6931
     """
-    batch = Batch(
-            predictions, targets, mode=mode, from_logits=from_logits, axis=axis,
-            ignore_index=ignore_index, pixel_weights=pixel_weights, class_weights=class_weights,
-            reduction=reduction,
-        )  # fmt: skip
+    batch = Batch(predictions, targets, mode=mode, from_logits=from_logits, axis=axis,
+                  ignore_index=ignore_index, pixel_weights=pixel_weights, class_weights=class_weights,
+                  reduction=reduction)  # fmt: skip
     k = checks.number("k", k, 0.0, 1.0)
     if k == 0:
         raise ValueError("`k` must be above 0; got 0.")
@@ -136,11 +131,8 @@ def _hardest_terms(p: Probabilities, k: Fraction) -> tuple[Array, Array]:
         counts = xp.broadcast_to(batch.valid, hardness.shape)
     # NaN comes first, so that it stays visible.
     hardness = xp.where(hardness != hardness, math.inf, hardness)
-    kept = batch.backend.descending(
-        xp.reshape(hardness, (1, -1)),
-        (xp.reshape(xp.astype(counts, xp.int32), (1, -1)),),
-        partial(_first, k=k),
-    )
+    row, counts = (xp.reshape(x, (1, -1)) for x in (hardness, xp.astype(counts, xp.int32)))
+    kept = batch.backend.descending(row, (counts,), partial(_first, k=k))
     kept = xp.reshape(kept, hardness.shape) != 0
     share = xp.ones_like(loss) if share is None else share
     return xp.where(kept, loss, 0.0), xp.where(kept, share, 0.0)
@@ -160,8 +152,7 @@ def conservative_loss(
     mode: str = "multiclass", from_logits: bool = True, axis: int = 1,
     ignore_index: int | Sequence[int] | None = None, pixel_weights: Array | None = None,
     class_weights: Sequence[float] | Array | str | None = None, lam: float = 5.0, base: float = math.e,
-    eps: float = 1e-06,
-    reduction: str = "mean", all_reduce: Callable[[Array], Array] | None = None,
+    eps: float = 1e-06, reduction: str = "mean", all_reduce: Callable[[Array], Array] | None = None,
 ) -> Array:  # fmt: skip
     """Pull on certain pixels unlike cross entropy, so that features carry over to another domain.
 
@@ -195,11 +186,9 @@ def conservative_loss(
     >>> print(f"{conservative_loss(p, y, from_logits=False):.4f}")
     7.0756
     """
-    batch = Batch(
-            predictions, targets, mode=mode, from_logits=from_logits, axis=axis,
-            ignore_index=ignore_index, pixel_weights=pixel_weights, class_weights=class_weights,
-            reduction=reduction, all_reduce=all_reduce, modes=("multiclass",),
-        )  # fmt: skip
+    batch = Batch(predictions, targets, mode=mode, from_logits=from_logits, axis=axis,
+                  ignore_index=ignore_index, pixel_weights=pixel_weights, class_weights=class_weights,
+                  reduction=reduction, all_reduce=all_reduce, modes=("multiclass",))  # fmt: skip
     lam, eps = checks.number("lam", lam, 0.0), checks.number("eps", eps, 0.0, 0.5)
     if not (checks.number("base", base) > 1 and eps > 0):
         raise ValueError(f"`base` must be above 1 and `eps` above 0; got {base} and {eps}.")

@@ -64,11 +64,9 @@ def dice_boundary_loss(
     >>> print(f"{loss:.4f}")  # (1 - 4 / 6) / 2 + 0.1 / 2
     0.2167
     """
-    batch = Batch(
-            predictions, targets, mode=mode, from_logits=from_logits, axis=axis,
-            ignore_index=ignore_index, pixel_weights=pixel_weights, class_weights=class_weights,
-            reduction=reduction, all_reduce=all_reduce, reductions=("mean", "sum"),
-        )  # fmt: skip
+    batch = Batch(predictions, targets, mode=mode, from_logits=from_logits, axis=axis,
+                  ignore_index=ignore_index, pixel_weights=pixel_weights, class_weights=class_weights,
+                  reduction=reduction, all_reduce=all_reduce, reductions=("mean", "sum"))  # fmt: skip
     alpha = checks.number("alpha", alpha, 0.0, 1.0)
     checks.choice("weighting", weighting, WEIGHTINGS)
     chosen = Classes(batch, "all" if classes is None else classes, per_image)

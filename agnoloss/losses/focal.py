@@ -58,11 +58,9 @@ def focal_loss(
     >>> print(f"{focal_loss(p, y, from_logits=False):.6f}")  # -0.1^2 ln 0.9
     0.001054
     """
-    batch = Batch(
-            predictions, targets, mode=mode, from_logits=from_logits, axis=axis,
-            ignore_index=ignore_index, pixel_weights=pixel_weights, class_weights=class_weights,
-            reduction=reduction, all_reduce=all_reduce,
-        )  # fmt: skip
+    batch = Batch(predictions, targets, mode=mode, from_logits=from_logits, axis=axis,
+                  ignore_index=ignore_index, pixel_weights=pixel_weights, class_weights=class_weights,
+                  reduction=reduction, all_reduce=all_reduce)  # fmt: skip
     gamma = checks.number("gamma", gamma, 0.0)
     return over_pixels(batch, _terms, gamma, _alpha(batch, alpha))
 

@@ -19,8 +19,7 @@ def lovasz_softmax_loss(
     mode: str = "multiclass", from_logits: bool = True, axis: int = 1,
     ignore_index: int | Sequence[int] | None = None, pixel_weights: Array | None = None,
     class_weights: Sequence[float] | Array | str | None = None, classes: str | Sequence[int] = "present",
-    per_image: bool = False,
-    reduction: str = "mean",
+    per_image: bool = False, reduction: str = "mean",
 ) -> Array:  # fmt: skip
     """Optimise the Jaccard index (IoU) itself, extended to probabilities.
 
@@ -51,14 +50,11 @@ def lovasz_softmax_loss(
     >>> print(f"{lovasz_softmax_loss(p, y, mode='binary', from_logits=False):.4f}")
     0.3167
     """
-    batch = Batch(
-            predictions, targets, mode=mode, from_logits=from_logits, axis=axis,
-            ignore_index=ignore_index, pixel_weights=pixel_weights, class_weights=class_weights,
-            reduction=reduction,
-        )  # fmt: skip
+    batch = Batch(predictions, targets, mode=mode, from_logits=from_logits, axis=axis,
+                  ignore_index=ignore_index, pixel_weights=pixel_weights, class_weights=class_weights,
+                  reduction=reduction)  # fmt: skip
     chosen = Classes(batch, classes, per_image)
-    losses, true = lovasz_extension(batch, "distance", jaccard_differences, chosen)
-    return chosen.reduce(losses, true)
+    return chosen.reduce(*lovasz_extension(batch, "distance", jaccard_differences, chosen))
 
 
 @documented
@@ -97,14 +93,11 @@ def lovasz_hinge_loss(
     >>> print(lovasz_hinge_loss(scores, y))
     0.25
     """
-    batch = Batch(
-            predictions, targets, mode=mode, from_logits=True, axis=axis,
-            ignore_index=ignore_index, pixel_weights=pixel_weights, class_weights=class_weights,
-            reduction=reduction, modes=("binary", "multilabel"),
-        )  # fmt: skip
+    batch = Batch(predictions, targets, mode=mode, from_logits=True, axis=axis,
+                  ignore_index=ignore_index, pixel_weights=pixel_weights, class_weights=class_weights,
+                  reduction=reduction, modes=("binary", "multilabel"))  # fmt: skip
     chosen = Classes(batch, "all", per_image)
-    losses, true = lovasz_extension(batch, "hinge", jaccard_differences, chosen)
-    return chosen.reduce(losses, true)
+    return chosen.reduce(*lovasz_extension(batch, "hinge", jaccard_differences, chosen))
 
 
 def jaccard_differences(
@@ -116,17 +109,9 @@ def jaccard_differences(
     background pixel adds w to the union U: it falls by I / U_before - I / U = I w / (U_before U).
     Subtracting neighbouring values of J would lose their digits.
 
-    Parameters
-    ----------
-    backend : Backend
-        Of the arrays.
-    dtype : dtype
-        Of the result.
-    foreground, background : array, (R, P) or (P,)
-        Weight of each pixel on its own side, 0 on the other; integers where all weights are 1, so
-        that the sums are exact.
-    intersection, union : number or array, (R, 1)
-        Before the first of these pixels.
+    Foreground and background, (R, P) or (P,), are the weight of each pixel on its own side, 0 on the
+    other: integers where all weights are 1, so that the sums are exact. Intersection and union, numbers
+    or (R, 1), are those before the first of these pixels.
     """
     xp = backend.xp
     intersection = intersection - backend.cumulative_sum(foreground)

@@ -41,8 +41,7 @@ def dice_loss(
     ignore_index: int | Sequence[int] | None = None, pixel_weights: Array | None = None,
     class_weights: Sequence[float] | Array | str | None = None, classes: str | Sequence[int] = "all",
     per_image: bool = False, average: str = "macro", smooth: float | tuple[float, float] = 1.0,
-    squared: bool = False,
-    reduction: str = "mean", all_reduce: Callable[[Array], Array] | None = None,
+    squared: bool = False, reduction: str = "mean", all_reduce: Callable[[Array], Array] | None = None,
 ) -> Array:  # fmt: skip
     """Make prediction and target overlap, however small the object: 1 - F1 of soft counts.
 
@@ -77,11 +76,9 @@ def dice_loss(
     >>> print(f"{dice_loss(p, y, mode='binary', from_logits=False, smooth=0):.4f}")  # 1 - 3 / 4
     0.2500
     """
-    batch = Batch(
-            predictions, targets, mode=mode, from_logits=from_logits, axis=axis,
-            ignore_index=ignore_index, pixel_weights=pixel_weights, class_weights=class_weights,
-            reduction=reduction, all_reduce=all_reduce,
-        )  # fmt: skip
+    batch = Batch(predictions, targets, mode=mode, from_logits=from_logits, axis=axis,
+                  ignore_index=ignore_index, pixel_weights=pixel_weights, class_weights=class_weights,
+                  reduction=reduction, all_reduce=all_reduce)  # fmt: skip
     chosen = Classes(batch, classes, per_image, average)
     sums = class_sums(batch, per_image, checks.flag("squared", squared))
     return chosen.reduce(1 - dice(batch.xp, chosen.pool(sums), smooth), sums.true)
@@ -94,8 +91,7 @@ def jaccard_loss(
     ignore_index: int | Sequence[int] | None = None, pixel_weights: Array | None = None,
     class_weights: Sequence[float] | Array | str | None = None, classes: str | Sequence[int] = "all",
     per_image: bool = False, average: str = "macro", smooth: float | tuple[float, float] = 1.0,
-    squared: bool = False,
-    reduction: str = "mean", all_reduce: Callable[[Array], Array] | None = None,
+    squared: bool = False, reduction: str = "mean", all_reduce: Callable[[Array], Array] | None = None,
 ) -> Array:  # fmt: skip
     """Make intersection over union large: 1 - IoU of soft counts.
 
@@ -124,11 +120,9 @@ def jaccard_loss(
     >>> print(f"{jaccard_loss(p, y, mode='binary', from_logits=False, smooth=0):.4f}")
     0.4000
     """
-    batch = Batch(
-            predictions, targets, mode=mode, from_logits=from_logits, axis=axis,
-            ignore_index=ignore_index, pixel_weights=pixel_weights, class_weights=class_weights,
-            reduction=reduction, all_reduce=all_reduce,
-        )  # fmt: skip
+    batch = Batch(predictions, targets, mode=mode, from_logits=from_logits, axis=axis,
+                  ignore_index=ignore_index, pixel_weights=pixel_weights, class_weights=class_weights,
+                  reduction=reduction, all_reduce=all_reduce)  # fmt: skip
     chosen = Classes(batch, classes, per_image, average)
     sums = class_sums(batch, per_image, checks.flag("squared", squared))
     return chosen.reduce(1 - jaccard(batch.xp, chosen.pool(sums), smooth), sums.true)
@@ -177,11 +171,9 @@ def tversky_loss(
     >>> print(f"{tversky_loss(p, y, mode='binary', from_logits=False, smooth=0):.4f}")
     0.2500
     """
-    batch = Batch(
-            predictions, targets, mode=mode, from_logits=from_logits, axis=axis,
-            ignore_index=ignore_index, pixel_weights=pixel_weights, class_weights=class_weights,
-            reduction=reduction, all_reduce=all_reduce,
-        )  # fmt: skip
+    batch = Batch(predictions, targets, mode=mode, from_logits=from_logits, axis=axis,
+                  ignore_index=ignore_index, pixel_weights=pixel_weights, class_weights=class_weights,
+                  reduction=reduction, all_reduce=all_reduce)  # fmt: skip
     alpha, beta = checks.number("alpha", alpha, 0.0), checks.number("beta", beta, 0.0)
     chosen = Classes(batch, classes, per_image, average)
     sums = class_sums(batch, per_image)

@@ -60,11 +60,9 @@ def focal_tversky_loss(
     >>> print(f"{focal_tversky_loss(p, y, mode='binary', from_logits=False, smooth=0):.4f}")
     0.3536
     """
-    batch = Batch(
-            predictions, targets, mode=mode, from_logits=from_logits, axis=axis,
-            ignore_index=ignore_index, pixel_weights=pixel_weights, class_weights=class_weights,
-            reduction=reduction, all_reduce=all_reduce,
-        )  # fmt: skip
+    batch = Batch(predictions, targets, mode=mode, from_logits=from_logits, axis=axis,
+                  ignore_index=ignore_index, pixel_weights=pixel_weights, class_weights=class_weights,
+                  reduction=reduction, all_reduce=all_reduce)  # fmt: skip
     alpha, beta = checks.number("alpha", alpha, 0.0), checks.number("beta", beta, 0.0)
     if checks.number("gamma", gamma, 0.0) == 0:
         raise ValueError("`gamma` must be above 0; got 0.")
@@ -82,8 +80,7 @@ def log_cosh_dice_loss(
     ignore_index: int | Sequence[int] | None = None, pixel_weights: Array | None = None,
     class_weights: Sequence[float] | Array | str | None = None, classes: str | Sequence[int] = "all",
     per_image: bool = False, average: str = "macro", smooth: float | tuple[float, float] = 1.0,
-    squared: bool = False,
-    reduction: str = "mean", all_reduce: Callable[[Array], Array] | None = None,
+    squared: bool = False, reduction: str = "mean", all_reduce: Callable[[Array], Array] | None = None,
 ) -> Array:  # fmt: skip
     """Dice with gradients that fade as the overlap becomes perfect.
 
@@ -110,11 +107,9 @@ def log_cosh_dice_loss(
     >>> print(f"{log_cosh_dice_loss(p, y, mode='binary', from_logits=False, smooth=0):.4f}")
     0.0309
     """
-    batch = Batch(
-            predictions, targets, mode=mode, from_logits=from_logits, axis=axis,
-            ignore_index=ignore_index, pixel_weights=pixel_weights, class_weights=class_weights,
-            reduction=reduction, all_reduce=all_reduce,
-        )  # fmt: skip
+    batch = Batch(predictions, targets, mode=mode, from_logits=from_logits, axis=axis,
+                  ignore_index=ignore_index, pixel_weights=pixel_weights, class_weights=class_weights,
+                  reduction=reduction, all_reduce=all_reduce)  # fmt: skip
     chosen = Classes(batch, classes, per_image, average)
     sums = class_sums(batch, per_image, checks.flag("squared", squared))
     # log cosh (1 - Dice_c)
@@ -159,11 +154,9 @@ def generalized_dice_loss(
     >>> print(f"{generalized_dice_loss(p, y, from_logits=False):.4f}")  # 1 - 2 (0.5 + 2 / 4) / 2.625
     0.2381
     """
-    batch = Batch(
-            predictions, targets, mode=mode, from_logits=from_logits, axis=axis,
-            ignore_index=ignore_index, pixel_weights=pixel_weights, class_weights=class_weights,
-            reduction=reduction, all_reduce=all_reduce,
-        )  # fmt: skip
+    batch = Batch(predictions, targets, mode=mode, from_logits=from_logits, axis=axis,
+                  ignore_index=ignore_index, pixel_weights=pixel_weights, class_weights=class_weights,
+                  reduction=reduction, all_reduce=all_reduce)  # fmt: skip
     checks.choice("weighting", weighting, WEIGHTINGS)
     chosen = Classes(batch, classes, per_image)
     sums = class_sums(batch, per_image)

@@ -26,23 +26,11 @@ class ClassSums(NamedTuple):
 
 
 def class_sums(
-    batch: Batch,
-    per_image: bool = False,
-    squared: bool = False,
-    probabilities: Probabilities | None = None,
+    batch: Batch, per_image: bool = False, squared: bool = False, probabilities: Probabilities | None = None
 ) -> ClassSums:
-    """Sums of a batch, with TP = sum u min(p, y) (Wang et al. 2023).
+    """Sums of a batch, or of each image, with TP = sum u min(p, y) (Wang et al. 2023).
 
-    Parameters
-    ----------
-    batch : Batch
-        The input.
-    per_image : bool
-        Keep the sums of each image.
-    squared : bool
-        TP = sum u p y, P = sum u p^2, T = sum u y^2 (V-Net).
-    probabilities : Probabilities, optional
-        Of the batch, where a loss makes more of them.
+    Squared: TP = sum u p y, P = sum u p^2, T = sum u y^2 (V-Net).
     """
     p = probabilities or Probabilities(batch)
     if batch.multiclass or not batch.from_logits:

@@ -15,16 +15,8 @@ def lovasz_extension(
 ) -> tuple[Array, Array]:
     """sum_i e_i g_i for each class, of errors sorted so that they fall; and each class's weight in targets.
 
-    Parameters
-    ----------
-    batch : Batch
-        The input.
-    errors : str
-        ``"distance"``: |y - p|; ``"hinge"``: max(0, 1 - z (2 y - 1)).
-    differences : callable
-        The g that follow from the order, see `weigh` of `Backend.sorted_sums`.
-    chosen : Classes
-        Which classes are of use, and whether each image is sorted by itself.
+    Errors are a ``"distance"``, |y - p|, or ``"hinge"``, max(0, 1 - z (2 y - 1)). The differences g follow
+    from the order, see `weigh` of `Backend.sorted_sums`.
     """
     scores, link = batch.float32_scores, errors
     if errors == "distance":

@@ -21,29 +21,14 @@ class Side:
     def __init__(self, log_p: Callable[[], Array], complement: Callable[[], Array]) -> None:
         self._log_p, self._complement = log_p, complement
 
-    @property
-    def log_p(self) -> Array:
-        """log p."""
-        return self._log_p()
-
-    @property
-    def complement(self) -> Array:
-        """1 - p."""
-        return self._complement()
+    log_p = property(lambda self: self._log_p())
+    complement = property(lambda self: self._complement())
 
 
 class Probabilities:
     """Probabilities of a batch.
 
-    In multiclass mode arrays per pixel are ``(N, P)``; in binary and multilabel mode each element
-    ``(N, C, P)`` is a problem of its own.
-
-    Parameters
-    ----------
-    batch : Batch
-        The input.
-    together : str
-        What will be asked of the rule besides, see `Backend.softmax_sums`: one pass gives it all.
+    `together` is what will be asked of the rule besides, see `Backend.softmax_sums`: one pass gives it all.
     """
 
     def __init__(self, batch: Batch, *together: str) -> None:
@@ -163,14 +148,8 @@ class Probabilities:
     def over_targets(self, function: Callable[[Side], Array], *factors: Array | None) -> Array:
         """sum_c y_c f_c w_c f(log p_c, 1 - p_c) for each pixel (N, P), multiclass.
 
-        Where targets are labels the function is evaluated at the pixel's class alone.
-
-        Parameters
-        ----------
-        function : callable
-            f of a `Side`.
-        factors : arrays, (C,) or (N, C, P), or None
-            One number for each class, or each class of each pixel; None for 1.
+        Where targets are labels f is evaluated at the pixel's class alone. Factors f_c are (C,),
+        (N, C, P), or None for 1.
         """
         if self.batch.dense:
             y = self.batch.targets
@@ -209,24 +188,13 @@ class Probabilities:
         return self.xp.sum(log_p, axis=1)
 
     def over_sides(
-        self,
-        function: Callable[[Side], Array],
-        positive: Array = 1.0,
-        negative: Array = 1.0,
+        self, function: Callable[[Side], Array], positive: Array = 1.0, negative: Array = 1.0,
         smoothing: float = 0.0,
-    ) -> Array:
+    ) -> Array:  # fmt: skip
         """a y f(log p, 1 - p) + b (1 - y) f(log(1 - p), p) for each element, binary and multilabel.
 
-        Where targets are integers the function is evaluated at the side that is true alone.
-
-        Parameters
-        ----------
-        function : callable
-            f of a `Side`.
-        positive, negative : number or array, () or (C,)
-            a and b.
-        smoothing : float
-            e, which turns y into y (1 - e) + e / 2.
+        Where targets are integers f is evaluated at the side that is true alone. The factors a and b
+        are numbers or (C,); smoothing e turns y into y (1 - e) + e / 2.
         """
         batch = self.batch
         positive, negative = (x if isinstance(x, float) else batch.column(x) for x in (positive, negative))

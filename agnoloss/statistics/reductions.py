@@ -16,36 +16,24 @@ Terms = Callable[..., tuple[Array, Array | None]]
 None for 1, before pixel weights."""
 
 
-def over_pixels(batch: Batch, terms: Terms, *options: Any, whole: bool = False) -> Array:
+def over_pixels(
+    batch: Batch, terms: Terms, *options: Any, whole: bool = False, probabilities: Probabilities | None = None
+) -> Array:
     """Reduce a loss per pixel: sum_i u_i l_i / sum_i u_i share_i, the sum alone, or every pixel.
 
-    Parameters
-    ----------
-    batch : Batch
-        The input.
-    terms : callable
-        The loss and its share for each pixel.
-    options : numbers and arrays
-        What else it takes.
-    whole : bool
-        Whether a pixel's terms depend on all others, so that they need the whole input at once.
+    `whole` says that a pixel's terms depend on all others, so that they need the whole input at once.
     """
+    p = probabilities or Probabilities(batch)
     if batch.reduction == "none":
-        loss, _ = terms(Probabilities(batch), *options)
+        loss, _ = terms(p, *options)
         return batch.unflatten(batch.nan_if_invalid(batch.weighted(loss)))
-    total, share = pixel_sums(batch, terms, *options, whole=whole)
+    total, share = _pixel_sums(p, terms, options, whole)
     return total if batch.reduction == "sum" else divide(batch.xp, total, share)
 
 
-def pixel_sums(
-    batch: Batch,
-    terms: Terms,
-    *options: Any,
-    whole: bool = False,
-    probabilities: Probabilities | None = None,
-) -> tuple[Array, Array]:
-    """Weighted sums over all pixels, of devices too, of a loss and of its share; see `over_pixels`."""
-    p = probabilities or Probabilities(batch)
+def _pixel_sums(p: Probabilities, terms: Terms, options: tuple[Any, ...], whole: bool) -> tuple[Array, Array]:
+    """Weighted sums over all pixels, of devices too, of a loss and of its share."""
+    batch = p.batch
     if whole or (batch.multiclass and not p.of_labels):
         sums = _sums(p, terms, options)
     else:
@@ -88,19 +76,7 @@ def weigh_elements(batch: Batch, loss: Array) -> tuple[Array, Array | None]:
 
 
 class Classes:
-    """The classes a loss is about: their choice, weights, and the mean over them.
-
-    Parameters
-    ----------
-    batch : Batch
-        The input.
-    classes : str or sequence of ints
-        As the losses take it.
-    average : str
-        As the region losses take it.
-    per_image : bool
-        As the losses take it.
-    """
+    """The classes a loss is about: their choice, weights, and the mean over them; options as losses have."""
 
     def __init__(self, batch: Batch, classes: Any, per_image: bool, average: str = "macro") -> None:
         checks.choice("average", average, ("macro", "micro"))

@@ -17,11 +17,7 @@ def divide(xp: Any, total: Array, share: Array) -> Array:
 
 
 def ratio(
-    xp: Any,
-    numerator: Array,
-    denominator: Array,
-    smooth: float | tuple[float, float],
-    size: Array,
+    xp: Any, numerator: Array, denominator: Array, smooth: float | tuple[float, float], size: Array
 ) -> Array:
     """(numerator + s) / (denominator + s); 1 for 0 / 0 and where nothing is valid.
 
