@@ -184,7 +184,7 @@ class SoftmaxSums:
         assert place is not None
         mean = np.zeros_like(self.own) if of_weights else None
         if self.entropy:
-            work = partial(self._scale, place=place, d=given.get("log_p", np.zeros_like(self.own)))
+            work = partial(self._scale, place=place, d=given["log_p"])
         else:
             work = partial(self._combine, place=place, given=given, mean=mean)
         in_threads(work, self.pieces, self.threads)

@@ -74,6 +74,8 @@ class _Rule(torch.autograd.Function):
         pullback: Any
         names = _names(ctx.name, ctx.options)
         found = {name: g for name, g in zip(names, gradients, strict=True) if g is not None}
+        if not found:
+            return (None,) * (4 + len(given))
         if torch.is_grad_enabled() or not all(map(in_host_memory, (given[0], *found.values()))):
             _, pullback = _closed(ctx.name, ctx.backend, given, ctx.options)
             of_scores, of_u = pullback(found, of_weights)
