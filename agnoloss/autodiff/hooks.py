@@ -18,7 +18,9 @@ def _constant(name: str) -> Any:
     """A hook without a derivative: the inner backend's result, where it is an array, is a constant."""
 
     def hook(self: TapeBackend, *args: Any) -> Any:
-        return self.tape.box(getattr(self.inner, name)(*self.tape.plain(args)))
+        plain = self.tape.plain
+        result = getattr(self.inner, name)(*[x if type(x) is tuple else plain(x) for x in args])
+        return self.tape.box(result)
 
     return hook
 

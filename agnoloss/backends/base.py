@@ -95,8 +95,7 @@ class Backend:
 
     def differs(self, targets: Array, label: int) -> Array:
         """Where targets are not a given label, whether or not their dtype can hold it."""
-        low, high = _LIMITS.get(dtype_name(targets.dtype), (label, label))
-        return targets != label if low <= label <= high else targets == targets
+        return targets != label if fits(dtype_name(targets.dtype), label) else targets == targets
 
     # --- constants --------------------------------------------------------------------------
 
@@ -337,7 +336,12 @@ def _beside(like: Array) -> dict[str, Any]:
 
 _LIMITS = {f"int{b}": (-(2 ** (b - 1)), 2 ** (b - 1) - 1) for b in (8, 16, 32, 64)}
 _LIMITS |= {f"uint{b}": (0, 2**b - 1) for b in (8, 16, 32, 64)}
-"""Smallest and largest number of each integer dtype."""
+
+
+def fits(name: str, label: int) -> bool:
+    """Whether a dtype of this name can hold a label."""
+    low, high = _LIMITS.get(name, (label, label))
+    return low <= label <= high
 
 
 def dtype_name(dtype: Any) -> str:

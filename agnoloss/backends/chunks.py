@@ -23,16 +23,16 @@ def several(values: Array, size: int) -> bool:
 
 
 def cut(values: Array, beside: Sequence[Array | None], size: int) -> Iterator[tuple[Any, list[Any]]]:
-    """Cut values (N, C, P) and arrays (N, ..., P) beside them into chunks of about `size` values.
+    """Cut values and arrays beside them, all (N, ..., P), into chunks of about `size` values.
 
     Yields
     ------
     tuple
         Where the chunk is, as an index of the values; and the chunk of each array.
     """
-    images, channels, count = values.shape
-    together = max(size // max(channels * count, 1), 1)
-    width = max(size // max(channels, 1), 1) if together == 1 else count
+    images, count, of_pixel = values.shape[0], values.shape[-1], math.prod(values.shape[1:-1])
+    together = max(size // max(of_pixel * count, 1), 1)
+    width = max(size // max(of_pixel, 1), 1) if together == 1 else count
     for n in range(0, images, together):
         for p in range(0, count, width):
             here = (slice(n, n + together), ..., slice(p, p + width))
