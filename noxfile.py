@@ -167,6 +167,15 @@ def partial(session: nox.Session) -> None:
     session.run("python", "-m", "conformance", "--backend=dask", "--case=defaults", "--dtype=float64")
 
 
+@nox.session
+def mlx(session: nox.Session) -> None:
+    """MLX by the backend that docs/backends.md adds."""
+    if not CONFORMANCE or sys.platform == "win32":
+        session.skip("MLX has no wheel for Windows, and the suite's 50-digit oracle needs Python 3.11")
+    install(session, "mlx[cpu]", groups=("test", "docs"))
+    run_pytest(session, "backends_tests/mlx", backend="mlx")
+
+
 @nox.session(default=False)
 def report(session: nox.Session) -> None:
     """The page of `python -m conformance --report` in Chromium, which must be installed."""
