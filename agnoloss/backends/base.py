@@ -151,6 +151,7 @@ class Backend:
     def softmax_sums(
         self, scores: Array, labels: Array, valid: Array | None, weights: Array | None,
         wanted: Sequence[str] = ("log_p",), mix: Array | None = None, keep: bool = False,
+        channels_last: bool = False,
     ) -> tuple[dict[str, Array], Pullback | None]:  # fmt: skip
         """What losses need of the softmax p of scores where targets are labels.
 
@@ -173,6 +174,8 @@ class Backend:
             The factors m.
         keep : bool
             Whether gradients will be asked for.
+        channels_last : bool
+            Whether the classes of a pixel lie side by side in memory.
 
         Returns
         -------
