@@ -106,9 +106,7 @@ class Jax(Backend):
         """Compiled: outside jit ``lax.map`` would be compiled anew at each call."""
         return _distance_transform(self, mask, spacing, dtype)
 
-    def nearest_two_distances(
-        self, labels: Array, spacing: tuple[float, ...], dtype: Any
-    ) -> tuple[Array, Array]:
+    def nearest_two_distances(self, labels: Array, spacing: Any, dtype: Any) -> tuple[Array, Array]:
         """Compiled, as `distance_transform` is."""
         return _nearest_two_distances(self, labels, spacing, dtype)
 
