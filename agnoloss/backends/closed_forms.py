@@ -48,13 +48,15 @@ def softmax_sums(
         return values if u is None else values * u
 
     outputs: dict[str, Array] = {}
-    if "log_p" in wanted:
-        # log p_y = -log(1 + sum_(c != y) e^(z_c - z_y))
+    if "log_p" in wanted or "tp" in wanted:
+        # r = sum_(c != y) e^(z_c - z_y); its derivative has all its digits also where p_y is nearly 1
         far = own < NEGLIGIBLE * others
-        near = -xp.log1p(xp.where(far, 0.0, others) / xp.where(far, 1.0, own))
-        outputs["log_p"] = xp.where(far, (z_y - shift) - xp.log(total), near)
+        ratio = xp.where(far, 0.0, others) / xp.where(far, 1.0, own)
+    if "log_p" in wanted:  # -log(1 + r)
+        outputs["log_p"] = xp.where(far, (z_y - shift) - xp.log(total), -xp.log1p(ratio))
     if "tp" in wanted:
-        outputs["tp"] = backend.class_sums(weighted(own / total), labels, classes)
+        p_y = xp.where(far, own / total, 1 / (1 + ratio))
+        outputs["tp"] = backend.class_sums(weighted(p_y), labels, classes)
     if "y" in wanted:
         outputs["y"] = backend.class_sums(weighted(xp.ones_like(own)), labels, classes)
     if "p" in wanted or "p2" in wanted:

@@ -107,7 +107,8 @@ class Probabilities:
     @lazy_property
     def argmax(self) -> Array:
         """Predicted class of each pixel (N, P), multiclass; no gradient flows through it."""
-        return self.backend.class_indices(self.xp.argmax(self.batch.scores, axis=1), self.batch.num_classes)
+        scores = self.backend.stop_gradient(self.batch.scores)
+        return self.backend.class_indices(self.xp.argmax(scores, axis=1), self.batch.num_classes)
 
     @lazy_property
     def decisions(self) -> Array:
