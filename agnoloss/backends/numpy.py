@@ -100,17 +100,8 @@ class NumPy(Backend):
         return np.subtract(np.minimum(logits, 0), tail, out=tail)
 
     def gather(self, values: Array, labels: Array) -> Array:
-        """By one ``take`` from the memory below: 4 times faster than take_along_axis."""
-        if values.ndim < 3:
-            return numpy_softmax.lookup(values, labels)
-        if not values.flags.c_contiguous:
-            return np.take_along_axis(values, labels[:, None], axis=1)[:, 0]
-        images, classes, count = values.shape
-        at = np.multiply(labels, count, dtype=np.intp)
-        at += np.arange(count)
-        if images > 1:
-            at += np.arange(images)[:, None] * (classes * count)
-        return values.reshape(-1).take(at)
+        """Of tables by one ``take``: 5 times faster than take_along_axis."""
+        return numpy_softmax.lookup(values, labels) if values.ndim < 3 else super().gather(values, labels)
 
     def class_sums(self, values: Array, labels: Array, classes: int) -> Array:
         """By one ``bincount``, in float64."""
@@ -119,6 +110,7 @@ class NumPy(Backend):
     def softmax_sums(
         self, scores: Array, labels: Array, valid: Array | None, weights: Array | None,
         wanted: Sequence[str] = ("log_p",), mix: Array | None = None, keep: bool = False,
+        channels_last: bool = False,
         threads: int | None = None,
     ) -> tuple[dict[str, Array], Pullback | None]:  # fmt: skip
         """In place, in pieces, in threads: half the time of whole arrays, in the memory of a gradient."""
@@ -162,9 +154,7 @@ class NumPy(Backend):
                 distance[...] = distance_transform_edt(~image, sampling=spacing)
         return found
 
-    def nearest_two_distances(
-        self, labels: Array, spacing: tuple[float, ...], dtype: Any
-    ) -> tuple[Array, Array]:
+    def nearest_two_distances(self, labels: Array, spacing: Any, dtype: Any) -> tuple[Array, Array]:
         """By SciPy's transforms, if it can be imported: 10 times faster with 60 labels at 256 x 256."""
         try:
             import_module("scipy.ndimage")

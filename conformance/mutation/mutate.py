@@ -23,19 +23,26 @@ PACKAGE = CHECKOUT / "agnoloss"
 SURVIVORS = Path(__file__).with_name("survivors.toml")
 
 FILES = (
-    *("losses/*.py", "pixels.py", "counts.py", "reductions.py", "elementary.py", "block.py", "blocks.py"),
-    *("maps.py", "metrics.py", "tape*.py"),
+    *("losses/*.py", "statistics/*.py", "maps.py", "metrics.py", "autodiff/*.py"),
+    *(f"batch/{name}.py" for name in ("batch", "values", "options", "checks", "layout")),
+    *(f"backends/{name}.py" for name in ("closed_forms", "sorting", "numpy_*")),
 )
 
+BOTH = "--backend=numpy,strict"
 REFERENCES = "conformance/tests/test_references.py"
 TAPE, RULES = "backends_tests/numpy/test_tape.py", "backends_tests/numpy/test_tape_rules.py"
+PIECES, STRICT = "backends_tests/numpy/test_pieces.py", "backends_tests/strict/test_strict.py"
 FIRST = {
     "maps.py": ("conformance/tests/test_maps.py",),
     "metrics.py": ("conformance/tests/test_counts.py",),
-    "pixels.py": (REFERENCES, "conformance/tests/test_inputs.py"),
+    "batch/*": (REFERENCES, "conformance/tests/test_inputs.py"),
+    "backends/numpy_*": (REFERENCES, PIECES),
+    "backends/*": (STRICT, BOTH),
     "*": (REFERENCES,),
 }
-"""Tests that find most of what is wrong in the files of a pattern; the first pattern that fits counts."""
+"""Tests that find most of what is wrong in the files of a pattern; the first pattern that fits counts.
+
+NumPy has rules of its own: the standard's are those of array-api-strict."""
 
 SHORT = tuple(f"conformance/tests/test_{name}.py" for name in ("boundary_loss", "edges"))
 """Tests whose names do not say of which loss they are."""
@@ -44,13 +51,12 @@ REST = (
     *(f"conformance/tests/test_{name}.py" for name in ("references", "counts", "gradient_calls", "inputs")),
     *(f"conformance/tests/test_{name}.py" for name in ("input_values", "known_numbers", "maps", "laws")),
     *(f"conformance/tests/test_{name}.py" for name in ("peer_faults", "peer_formulas")),
-    "backends_tests/numpy/test_arrays.py",
+    *("backends_tests/numpy/test_arrays.py", PIECES),
     *("agnoloss/gradients.py", "agnoloss/metrics.py", "agnoloss/losses"),
 )
 """What a mutant must get past besides; of the package, the examples in docstrings."""
 
 OPTIONS = ("-x", "-q", "-p", "no:cacheprovider", "--backend=numpy", "--doctest-modules")
-BOTH = "--backend=numpy,strict"
 REMEMBERED = 6
 """How many tests that caught a mutant of a file are tried first on the next."""
 
@@ -180,7 +186,7 @@ class Copy:
 
 def runs(mutant: Mutant, source: str) -> Iterator[list[str]]:
     """Tests, as pytest's arguments, for each run of a mutant's tests; those that fail soonest first."""
-    if mutant.file.startswith("tape"):
+    if mutant.file.startswith("autodiff/"):
         yield [TAPE]
         yield [RULES, "-k", "not strict and not float32"]
         yield [RULES, "-k", "float32"]

@@ -10,6 +10,8 @@ from .. import __main__ as command_line
 from ..mutation import forks, mutate
 from ..mutation.mutants import mutants
 
+FILE = "statistics/class_sums.py"
+
 SOURCE = '''"""1 + 1"""
 
 def score(xp, a: "x + y", b=2.0):
@@ -62,9 +64,9 @@ def test_accepted_survivors_are_still_there():
 
 
 def test_what_is_caught_or_gone_is_stale():
-    caught, survived, *_ = mutate.chosen(("counts.py",))
-    known = {caught.name: "", survived.name: "", "counts.py:gone: a -> b": ""}
-    assert mutate.stale(known, [caught, survived], [survived]) == [caught.name, "counts.py:gone: a -> b"]
+    caught, survived, *_ = mutate.chosen((FILE,))
+    known = {caught.name: "", survived.name: "", f"{FILE}:gone: a -> b": ""}
+    assert mutate.stale(known, [caught, survived], [survived]) == [caught.name, f"{FILE}:gone: a -> b"]
 
 
 @pytest.mark.parametrize(
@@ -73,14 +75,14 @@ def test_what_is_caught_or_gone_is_stale():
         (0, 0, "2 mutants, 2 caught, 0 accepted, 0 survived", 0),
         (1, 0, "2 mutants, 1 caught, 0 accepted, 1 survived", 1),
         (1, 1, "2 mutants, 1 caught, 1 accepted, 0 survived", 0),
-        (0, 1, "stale in survivors.toml: counts.py:", 1),
+        (0, 1, f"stale in survivors.toml: {FILE}:", 1),
     ],
 )
 def test_the_command(monkeypatch, kept, known, said, code):
-    found = mutate.chosen(("counts.py",), sample=2)
+    found = mutate.chosen((FILE,), sample=2)
     monkeypatch.setattr(mutate, "survivors", lambda tried, *_: iter(tried[:kept]))
     monkeypatch.setattr(mutate, "accepted", lambda: {mutant.name: "" for mutant in found[:known]})
-    result = CliRunner().invoke(command_line.app, ["mutate", "--file", "counts.py", "--sample", "2"])
+    result = CliRunner().invoke(command_line.app, ["mutate", "--file", FILE, "--sample", "2"])
     assert said in result.output
     assert result.exit_code == code
 
@@ -93,13 +95,13 @@ def test_a_file_without_formulas():
 
 def test_a_survivor_is_found_and_a_broken_formula_caught(monkeypatch):
     """On files of a few lines, tested by a word in them."""
-    found = mutate.chosen(("counts.py",), sample=4)
+    found = mutate.chosen((FILE,), sample=4)
     monkeypatch.setattr(mutate, "COPIED", ("agnoloss",))
     texts = {mutant.source((mutate.PACKAGE / mutant.file).read_text("utf-8")): mutant for mutant in found}
 
     class ByText:
         def __init__(self, checkout):
-            self.file = checkout / "agnoloss" / "counts.py"
+            self.file = checkout / "agnoloss" / FILE
 
         def complaint(self, tests, timeout):
             text = self.file.read_text("utf-8")
@@ -119,7 +121,7 @@ def test_a_survivor_is_found_and_a_broken_formula_caught(monkeypatch):
 
 
 def test_what_caught_a_mutant_is_tried_first_on_the_next(monkeypatch, tmp_path):
-    one, other = mutate.chosen(("counts.py",), sample=2)
+    one, other = mutate.chosen((FILE,), sample=2)
     asked = []
 
     class Failing:
@@ -148,7 +150,7 @@ def test_a_test_that_pytest_does_not_know_catches_nothing(monkeypatch, tmp_path)
 
     monkeypatch.setattr(mutate, "COPIED", ("agnoloss",))
     monkeypatch.setattr(mutate, "Tester", Lost)
-    (mutant,) = mutate.chosen(("counts.py",), sample=1)
+    (mutant,) = mutate.chosen((FILE,), sample=1)
     with pytest.raises(RuntimeError, match="does not know a test"):
         mutate.Copy(tmp_path / "copy").complaint(mutant, True, 1.0)
 
@@ -164,7 +166,7 @@ def test_tests_of_a_loss_come_before_those_of_its_file():
 
 
 def test_files_that_all_libraries_share_are_tested_where_values_cannot_be_looked_at():
-    (mutant, *_) = mutate.chosen(("pixels.py",))
+    (mutant, *_) = mutate.chosen(("batch/values.py",))
     *_, rest = mutate.runs(mutant, "def check(): pass\n")
     assert rest[-1] == mutate.BOTH
 
