@@ -21,15 +21,7 @@ from .closed_forms import Pullback
 
 
 class Backend:
-    """What a loss needs of an array library.
-
-    Parameters
-    ----------
-    xp : namespace
-        The library's array API namespace.
-    library : str
-        Its name, for messages.
-    """
+    """What a loss needs of an array library: its array API namespace, and its name for messages."""
 
     level = -1
     """How deep its arrays are nested in tapes; plain arrays are not."""

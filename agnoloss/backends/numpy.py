@@ -68,8 +68,7 @@ class NumPy(Backend):
 
     def class_indices(self, labels: Array, classes: int | None = None) -> Array:
         """In threads, without the checks of ``clip``."""
-        if labels.dtype not in (np.int32, np.int64):
-            labels = labels.astype(np.int64 if labels.dtype.kind == "u" and labels.itemsize > 2 else np.int32)
+        labels = super().class_indices(labels)
         if classes is None:
             return labels
         found = np.empty(labels.shape, labels.dtype)
