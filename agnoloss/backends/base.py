@@ -162,7 +162,7 @@ class Backend:
             ``pullback(gradients, of_weights)``: from gradients of outputs, by name, those of scores and,
             if `of_weights`, of weights (else None).
         """
-        return closed_forms.softmax_sums(self, scores, labels, valid, weights, wanted, mix)
+        return closed_forms.softmax_sums(self, scores, labels, valid, weights, wanted, mix, keep)
 
     def sigmoid_sums(
         self, scores: Array, targets: Array, valid: Array | None, weights: Array | None,

@@ -57,6 +57,8 @@ class Torch(Backend):
     def differs(self, targets: Array, label: int) -> Array:
         """In host memory by NumPy: threads of torch's that wait for its next operation take NumPy's cores."""
         if not in_host_memory(targets):
+            if targets.dtype is torch.int64 and abs(label) < 2**31 - 1 and compiles():
+                targets = targets.clamp(-(2**31), 2**31 - 1).to(torch.int32)  # see `class_indices`
             return super().differs(targets, label)
         return torch.from_numpy(NUMPY.differs(targets.detach().numpy(), label))
 

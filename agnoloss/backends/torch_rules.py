@@ -49,7 +49,7 @@ class _Rule(torch.autograd.Function):
             outputs, ctx.pullback = _on_host(name, given, options, keep)
             found = [torch.from_numpy(outputs[key]) for key in _names(name, options)]
         else:
-            outputs, _ = _closed(name, backend, given, options)
+            outputs, _ = _closed(name, backend, given, options, keep=True)
             found = [outputs[key] for key in _names(name, options)]
         if name == "sorted_sums":
             ctx.mark_non_differentiable(found[1])
@@ -65,7 +65,8 @@ class _Rule(torch.autograd.Function):
         if not found:
             return (None,) * (4 + len(given))
         if torch.is_grad_enabled() or not all(map(in_host_memory, (given[0], *found.values()))):
-            _, pullback = _closed(ctx.name, ctx.backend, given, ctx.options)
+            again = torch.is_grad_enabled()  # a gradient of this gradient is wanted
+            _, pullback = _closed(ctx.name, ctx.backend, given, ctx.options, keep=not again)
             of_scores, of_u = pullback(found, of_weights)
         else:
             # kept once: it holds as much memory as the scores
@@ -83,9 +84,9 @@ def _names(name: str, options: tuple[Any, ...]) -> tuple[str, ...]:
     return names
 
 
-def _closed(name: str, backend: Any, given: Any, options: tuple[Any, ...]) -> Outcome:
+def _closed(name: str, backend: Any, given: Any, options: tuple[Any, ...], keep: bool) -> Outcome:
     """In tensors, as the standard has it."""
-    outcome: Outcome = getattr(Backend, name)(backend, *given[:4], *options, *given[4:])
+    outcome: Outcome = getattr(Backend, name)(backend, *given[:4], *options, *given[4:], keep=keep)
     return outcome
 
 
