@@ -18,7 +18,9 @@ def _constant(name: str) -> Any:
     """A hook without a derivative: the inner backend's result, where it is an array, is a constant."""
 
     def hook(self: TapeBackend, *args: Any) -> Any:
-        return self.tape.box(getattr(self.inner, name)(*self.tape.plain(args)))
+        plain = self.tape.plain
+        result = getattr(self.inner, name)(*[x if type(x) is tuple else plain(x) for x in args])
+        return self.tape.box(result)
 
     return hook
 
@@ -82,6 +84,7 @@ class TapeBackend(Backend):
     def softmax_sums(
         self, scores: Array, labels: Array, valid: Array | None, weights: Array | None,
         wanted: Sequence[str] = ("log_p",), mix: Array | None = None, keep: bool = False,
+        channels_last: bool = False,
     ) -> tuple[dict[str, Array], None]:  # fmt: skip
         """The inner backend's rule; of boxes of another tape, step by step."""
         given = (scores, labels, valid, weights)

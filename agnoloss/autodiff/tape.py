@@ -164,7 +164,7 @@ class Tape:
     """One recording: boxes made by it, the namespace and backend they belong to."""
 
     def __init__(self, inner: Backend) -> None:
-        self.inner = inner
+        self.inner: Any = inner
         self.nested = isinstance(inner, TapeBackend)
         self.level = next(_levels)
         self.xp: Any = TapeNamespace(self)
@@ -176,7 +176,7 @@ class Tape:
             return _rebuilt(value, lambda part: self.box(part, tracked))
         if not is_array(value):
             return value
-        if isinstance(self.inner, TapeBackend):
+        if self.nested:
             value = self.inner.tape.known(value)  # a constant of the outer tape as well
         return Box(value, self, (), tracked)
 
@@ -206,7 +206,13 @@ class Tape:
 
     def note(self, value: Array, *inputs: tuple[Any, Callable[[Array], Array]]) -> Box:
         """Box a result together with, for each input, the rule for its share of the gradient."""
-        parents = tuple([pair for pair in inputs if self.any_tracked(pair[0])])
+        parents = tuple(
+            [
+                pair
+                for pair in inputs
+                if type(box := pair[0]) is Box and box.tracked and box._agnoloss_tape is self
+            ]
+        )
         return Box(value, self, parents, bool(parents))
 
     def note_together(

@@ -53,20 +53,7 @@ def register(array_type: type, backend: Backend) -> None:
 
 
 def backend_of(array: Any, name: str) -> Backend:
-    """Backend that owns an array.
-
-    Parameters
-    ----------
-    array : array
-        Any array that follows the Python array API standard, or of a registered type.
-    name : str
-        Name of the argument, for the error message.
-
-    Raises
-    ------
-    TypeError
-        If it is not an array.
-    """
+    """Backend that owns an array; `name` is that of the argument, for the TypeError if it is none."""
     return _BY_TYPE.get(type(array)) or _first_met(array, name)
 
 

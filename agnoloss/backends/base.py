@@ -95,8 +95,7 @@ class Backend:
 
     def differs(self, targets: Array, label: int) -> Array:
         """Where targets are not a given label, whether or not their dtype can hold it."""
-        low, high = _LIMITS.get(dtype_name(targets.dtype), (label, label))
-        return targets != label if low <= label <= high else targets == targets
+        return targets != label if fits(dtype_name(targets.dtype), label) else targets == targets
 
     # --- constants --------------------------------------------------------------------------
 
@@ -152,33 +151,21 @@ class Backend:
     def softmax_sums(
         self, scores: Array, labels: Array, valid: Array | None, weights: Array | None,
         wanted: Sequence[str] = ("log_p",), mix: Array | None = None, keep: bool = False,
+        channels_last: bool = False,
     ) -> tuple[dict[str, Array], Pullback | None]:  # fmt: skip
-        """What losses need of the softmax p of scores where targets are labels.
+        """What losses need of the softmax p of scores (N, C, P) where targets are labels y (N, P).
 
-        Parameters
-        ----------
-        scores : array, (N, C, P)
-            Raw scores z, float32 or wider; anything where pixels do not count.
-        labels : array, (N, P)
-            Class y of each pixel.
-        valid : array, (N, P), bool, or None
-            Where pixels count; None for everywhere.
-        weights : array, (N, P), or None
-            Weight u of each pixel, 0 where it does not count; None for 1 where it counts.
-        wanted : sequence of str
-            ``"log_p"``: log p_y of each pixel (N, P), exact in the relative sense also where p_y is
-            nearly 1, something finite where pixels do not count. ``"tp"``: sum_i u_i [y_i = c] p_ic,
-            (N, C). ``"p"``: sum_i u_i p_ic. ``"p2"``: sum_i u_i p_ic^2. ``"mixed"``: sum_c m_c log p_ic
-            of each pixel (N, P). ``"y"``: sum_i u_i [y_i = c], (N, C), which has a gradient by u alone.
-        mix : array, (C,), or None
-            The factors m.
-        keep : bool
-            Whether gradients will be asked for.
+        `valid` (N, P) says where pixels count, everywhere if None: scores may be anything elsewhere, and
+        weights u (N, P), 1 if None, are 0 there. `keep` says whether gradients will be asked for,
+        `channels_last` whether the classes of a pixel lie side by side in memory.
 
         Returns
         -------
         outputs : dict of arrays
-            What was wanted.
+            What is `wanted`: ``"log_p"``: log p_y of each pixel (N, P), exact in the relative sense also
+            where p_y is nearly 1, something finite where pixels do not count. ``"tp"``: sum_i u_i [y_i = c]
+            p_ic, (N, C). ``"p"``: sum_i u_i p_ic. ``"p2"``: sum_i u_i p_ic^2. ``"mixed"``: sum_c m_c log
+            p_ic of each pixel, with `mix` m (C,). ``"y"``: sum_i u_i [y_i = c], (N, C), a function of u.
         pullback : callable or None
             ``pullback(gradients, of_weights)``: from gradients of outputs, by name, those of scores and,
             if `of_weights`, of weights (else None).
@@ -189,28 +176,14 @@ class Backend:
         self, scores: Array, targets: Array, valid: Array | None, weights: Array | None,
         wanted: Sequence[str], keep: bool = False,
     ) -> tuple[dict[str, Array], Pullback | None]:  # fmt: skip
-        """What losses need of the sigmoid p of scores, and of targets y.
+        """What losses need of the sigmoid p of scores (N, C, P) and of targets y of the same shape.
 
-        Parameters
-        ----------
-        scores : array, (N, C, P)
-            Raw scores, float32 or wider; anything where elements do not count.
-        targets : array, (N, C, P)
-            Integers, of which 1 is true and anything else false; or y, of the scores' dtype.
-        valid, weights : arrays, (N, 1, P) or (N, C, P), or None
-            As in `softmax_sums`.
-        wanted : sequence of str
-            ``"log_p"``: of integer targets, log p of the true side of each element (N, C, P), something
-            finite where it does not count. Sums over pixels, (N, C): ``"p"``: sum_i u_i p_ic. ``"p2"``:
-            sum_i u_i p_ic^2. ``"py"``: sum_i u_i p_ic y_ic. ``"tp"``: sum_i u_i min(p_ic, y_ic), with
-            slope y where p = y. ``"y"``, ``"y2"`` and ``"u"``: sums of u y, u y^2 and u, by u alone.
-        keep : bool
-            Whether gradients will be asked for.
-
-        Returns
-        -------
-        outputs, pullback
-            As in `softmax_sums`.
+        Integer targets are true where they are 1; others are y. `valid` and `weights` are (N, 1, P) or
+        (N, C, P), all else is as in `softmax_sums`. What may be `wanted`: ``"log_p"``: of integer targets,
+        log p of the true side of each element (N, C, P), something finite where it does not count. Sums
+        over pixels, (N, C): ``"p"``: sum_i u_i p_ic. ``"p2"``: sum_i u_i p_ic^2. ``"py"``: sum_i u_i p_ic
+        y_ic. ``"tp"``: sum_i u_i min(p_ic, y_ic), with slope y where p = y. ``"y"``, ``"y2"`` and ``"u"``:
+        sums of u y, u y^2 and u, functions of u.
         """
         return closed_forms.sigmoid_sums(self, scores, targets, valid, weights, wanted)
 
@@ -235,14 +208,12 @@ class Backend:
     ) -> tuple[dict[str, Array], Pullback | None]:  # fmt: skip
         """sum_i e_i g_i of each class, where g follows from the order of the errors e: no gradient by g.
 
+        `foreground` is (N, C, P), bool, or the class of each pixel (N, P); scores, `valid` and `weights`
+        are as in `sigmoid_sums`. Outputs are "sums" and "true", the weight of each class in the targets,
+        (C,), or (N, C) if the pixels of each image are sorted by themselves (`per_image`).
+
         Parameters
         ----------
-        scores : array, (N, C, P)
-            What `link` turns into errors; anything where elements do not count.
-        foreground : array, (N, C, P), bool, or (N, P), integer
-            Which pixels are of each class; or the class of each.
-        valid, weights : arrays, (N, 1, P) or (N, C, P), or None
-            As in `softmax_sums`.
         link : str
             How errors follow: |y - p| of ``"softmax"`` or ``"sigmoid"`` of scores or of ``"probability"``;
             ``"hinge"``: max(0, 1 - z (2 y - 1)). Where one is 0 its weight is: no gradient at the kink.
@@ -250,16 +221,9 @@ class Backend:
             ``weigh(backend, dtype, foreground, background, intersection, union)``: g of pixels sorted so
             that errors fall, from the weight of each on the side of the class and on the other, and those
             of intersection and union before the first of them.
-        per_image : bool
-            Sort the pixels of each image by themselves.
         matters : callable
             Whether a class is of use, given its index and its weight in the targets; where that costs
             nothing to know, the sum of others is 0.
-
-        Returns
-        -------
-        outputs, pullback
-            "sums" and "true", the weight of each class in the targets, (C,) or (N, C).
         """
         return sorting.sorted_sums(self, scores, foreground, valid, weights, link, weigh, per_image)
 
@@ -337,7 +301,12 @@ def _beside(like: Array) -> dict[str, Any]:
 
 _LIMITS = {f"int{b}": (-(2 ** (b - 1)), 2 ** (b - 1) - 1) for b in (8, 16, 32, 64)}
 _LIMITS |= {f"uint{b}": (0, 2**b - 1) for b in (8, 16, 32, 64)}
-"""Smallest and largest number of each integer dtype."""
+
+
+def fits(name: str, label: int) -> bool:
+    """Whether a dtype of this name can hold a label."""
+    low, high = _LIMITS.get(name, (label, label))
+    return low <= label <= high
 
 
 def dtype_name(dtype: Any) -> str:

@@ -23,16 +23,13 @@ def several(values: Array, size: int) -> bool:
 
 
 def cut(values: Array, beside: Sequence[Array | None], size: int) -> Iterator[tuple[Any, list[Any]]]:
-    """Cut values (N, C, P) and arrays (N, ..., P) beside them into chunks of about `size` values.
+    """Cut values and arrays beside them, all (N, ..., P), into chunks of about `size` values.
 
-    Yields
-    ------
-    tuple
-        Where the chunk is, as an index of the values; and the chunk of each array.
+    Each is an index of the values and what it selects of each array.
     """
-    images, channels, count = values.shape
-    together = max(size // max(channels * count, 1), 1)
-    width = max(size // max(channels, 1), 1) if together == 1 else count
+    images, count, of_pixel = values.shape[0], values.shape[-1], math.prod(values.shape[1:-1])
+    together = max(size // max(of_pixel * count, 1), 1)
+    width = max(size // max(of_pixel, 1), 1) if together == 1 else count
     for n in range(0, images, together):
         for p in range(0, count, width):
             here = (slice(n, n + together), ..., slice(p, p + width))
@@ -46,13 +43,9 @@ def sums(function: Function, values: Array, beside: Sequence[Any], options: Sequ
 
 
 def sums_and_gradient(
-    backend: Backend,
-    function: Function,
-    values: Array,
-    beside: Sequence[Any],
-    options: Sequence[Any],
+    backend: Backend, function: Function, values: Array, beside: Sequence[Any], options: Sequence[Any],
     threads: int | None = None,
-) -> tuple[Sums, Array]:
+) -> tuple[Sums, Array]:  # fmt: skip
     """Sums of all chunks, and the first one's gradient, taken while a chunk lies in the cache."""
     if not several(values, backend.chunk):
         found, (gradient,) = backend.value_and_grad(function, (0,), (values, *beside, *options))

@@ -26,23 +26,18 @@ NEGLIGIBLE = 1e-15
 
 
 def softmax_sums(
-    backend: Backend,
-    scores: Array,
-    labels: Array,
-    valid: Array | None,
-    weights: Array | None,
-    wanted: Sequence[str],
-    mix: Array | None,
-) -> tuple[dict[str, Array], Pullback]:
+    backend: Backend, scores: Array, labels: Array, valid: Array | None, weights: Array | None,
+    wanted: Sequence[str], mix: Array | None,
+) -> tuple[dict[str, Array], Pullback]:  # fmt: skip
     """See `Backend.softmax_sums`."""
     xp, column = backend.xp, backend.xp.expand_dims
-    scores = _masked(xp, scores, valid if valid is None else column(valid, axis=1))
+    mask = None if valid is None else column(valid, axis=1)
+    z_y, scores = _masked(xp, backend.gather(scores, labels), valid), _masked(xp, scores, mask)
     classes = scores.shape[1]
     here = column(labels, axis=1) == xp.reshape(backend.arange(classes, labels), (1, -1, 1))
     top = backend.stop_gradient(xp.max(scores, axis=1))
     shift = xp.where((top > -NEAR) & (top < NEAR), 0.0, top)
-    e = xp.exp(scores - column(shift, axis=1))
-    own = backend.gather(e, labels)
+    e, own = xp.exp(scores - column(shift, axis=1)), xp.exp(z_y - shift)
     others = xp.sum(xp.where(here, 0.0, e), axis=1)
     total = own + others
     u = weights
@@ -53,14 +48,15 @@ def softmax_sums(
         return values if u is None else values * u
 
     outputs: dict[str, Array] = {}
-    if "log_p" in wanted:
-        # log p_y = -log(1 + sum_(c != y) e^(z_c - z_y))
+    if "log_p" in wanted or "tp" in wanted:
+        # r = sum_(c != y) e^(z_c - z_y); its derivative has all its digits also where p_y is nearly 1
         far = own < NEGLIGIBLE * others
-        near = -xp.log1p(xp.where(far, 0.0, others) / xp.where(far, 1.0, own))
-        outputs["log_p"] = near
-        outputs["log_p"] = xp.where(far, (backend.gather(scores, labels) - shift) - xp.log(total), near)
+        ratio = xp.where(far, 0.0, others) / xp.where(far, 1.0, own)
+    if "log_p" in wanted:  # -log(1 + r)
+        outputs["log_p"] = xp.where(far, (z_y - shift) - xp.log(total), -xp.log1p(ratio))
     if "tp" in wanted:
-        outputs["tp"] = backend.class_sums(weighted(own / total), labels, classes)
+        p_y = xp.where(far, own / total, 1 / (1 + ratio))
+        outputs["tp"] = backend.class_sums(weighted(p_y), labels, classes)
     if "y" in wanted:
         outputs["y"] = backend.class_sums(weighted(xp.ones_like(own)), labels, classes)
     if "p" in wanted or "p2" in wanted:
@@ -74,39 +70,38 @@ def softmax_sums(
         outputs["mixed"] = xp.sum(xp.where(m == 0, 0.0, m * logs), axis=1)
 
     def pullback(given: Mapping[str, Array], of_weights: bool) -> tuple[Array, Array | None]:
-        p, p_y, q = (
-            e / column(total, axis=1),
-            own / total,
-            others / total,
-        )  # q is 1 - p_y, with all its digits
-        # g_c is the gradient of p_c, of the label's own g_y
-        g, g_y = xp.zeros_like(p), xp.zeros_like(own)
-        squares = xp.zeros_like(own)
-        if "p" in given:
-            g, g_y = g + column(given["p"], axis=2), g_y + backend.gather(given["p"], labels)
-        if "p2" in given:
-            b = column(given["p2"], axis=2)
-            g, g_y = g + 2 * p * b, g_y + 2 * p_y * backend.gather(given["p2"], labels)
-            squares = xp.sum(p * p * b, axis=1)
-        if "tp" in given:
-            g_y = g_y + backend.gather(given["tp"], labels)
-        rest = xp.sum(xp.where(here, 0.0, p * g), axis=1)
-        mean = rest + p_y * g_y
-        # u p_c (g_c - sum_k p_k g_k) - d p_c;  1 - p_y in place of p_y where c = y
-        slope, of_own = g - column(mean, axis=1), p_y * (g_y * q - rest)
-        if u is not None:
-            slope, of_own = slope * column(u, axis=1), of_own * u
+        p, p_y = e / column(total, axis=1), own / total
+        q = others / total  # 1 - p_y, with all its digits
+        slope = of_own = of_u = xp.zeros_like(own)
+        slope = column(slope, axis=1)
+        if not {"p", "p2", "tp"}.isdisjoint(given):
+            # g_c is the gradient of p_c, g_y the label's own; rest is the sum of p_c g_c over the others
+            g, g_y, squares = slope, of_own, of_own
+            if "p" in given:
+                g, g_y = column(given["p"], axis=2), backend.gather(given["p"], labels)
+            if "p2" in given:
+                b = column(given["p2"], axis=2)
+                g, g_y = g + 2 * p * b, g_y + 2 * p_y * backend.gather(given["p2"], labels)
+                squares = xp.sum(p * p * b, axis=1)
+            if "tp" in given:
+                g_y = g_y + backend.gather(given["tp"], labels)
+            rest = xp.sum(xp.where(here, 0.0, p * g), axis=1)
+            mean = rest + p_y * g_y
+            # u p_c (g_c - sum_k p_k g_k);  1 - p_y in place of p_y where c = y
+            slope, of_own, of_u = g - column(mean, axis=1), p_y * (g_y * q - rest), mean - squares
+            if u is not None:
+                slope, of_own = slope * column(u, axis=1), of_own * u
         if "log_p" in given:
+            # -d p_c
             d = _masked(xp, given["log_p"], valid)
             slope, of_own = slope - column(d, axis=1), of_own + d * q
         gradient = xp.where(here, column(of_own, axis=1), p * slope)
         if "mixed" in given:
             m, s = xp.reshape(mix, (1, -1, 1)), column(given["mixed"], axis=1)
             gradient = gradient + s * (m - xp.sum(m) * p)
-        gradient = _masked(xp, gradient, valid if valid is None else column(valid, axis=1))
+        gradient = _masked(xp, gradient, mask)
         if not of_weights:
             return gradient, None
-        of_u = mean - squares
         if "y" in given:
             of_u = of_u + backend.gather(given["y"], labels)
         return gradient, _masked(xp, of_u, valid)
@@ -115,13 +110,9 @@ def softmax_sums(
 
 
 def sigmoid_sums(
-    backend: Backend,
-    scores: Array,
-    targets: Array,
-    valid: Array | None,
-    weights: Array | None,
+    backend: Backend, scores: Array, targets: Array, valid: Array | None, weights: Array | None,
     wanted: Sequence[str],
-) -> tuple[dict[str, Array], Pullback]:
+) -> tuple[dict[str, Array], Pullback]:  # fmt: skip
     """See `Backend.sigmoid_sums`."""
     xp = backend.xp
     z = _masked(xp, scores, valid)

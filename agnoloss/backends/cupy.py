@@ -39,9 +39,7 @@ class CuPy(Backend):
         some = cupy.any(mask, axis=tuple(range(1, mask.ndim)), keepdims=True)
         return cupy.where(some, cupy.stack(found), cupy.inf).astype(dtype, copy=False)
 
-    def nearest_two_distances(
-        self, labels: Array, spacing: tuple[float, ...], dtype: Any
-    ) -> tuple[Array, Array]:
+    def nearest_two_distances(self, labels: Array, spacing: Any, dtype: Any) -> tuple[Array, Array]:
         """By CuPy's transforms. Waits for the device once, to number the labels."""
         if len(spacing) not in (2, 3) or 0 in labels.shape:
             return distances.nearest_two_distances(self, labels, spacing, dtype, _over_rows)

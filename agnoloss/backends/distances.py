@@ -30,18 +30,7 @@ def distance_transform(
 ) -> Array:
     """Distance of each cell (M, *S) to the nearest True cell of its image; inf where it has none.
 
-    Parameters
-    ----------
-    backend : Backend
-        Owner of the mask.
-    mask : array, (M, *S), bool
-        Images.
-    spacing : tuple of floats
-        Step of the grid along each spatial axis.
-    dtype : dtype
-        Of the result.
-    over_rows : callable, optional
-        How to apply a function of rows without storing too many pairs of cells; `in_parts` by default.
+    See `Backend.distance_transform`; `over_rows` is `in_parts` by default.
     """
     xp = backend.xp
     squares = xp.where(mask, backend.constant(0.0, dtype, mask), math.inf)
@@ -64,19 +53,7 @@ def nearest_two_distances(
     second nearest label. That is enough whatever the number of labels: of the labels that j knows, at
     most one is the nearest of i, and the nearer of the others is among j's first two.
 
-    Parameters
-    ----------
-    backend : Backend
-        Owner of the labels.
-    labels : array, (M, *S), signed integer
-        Images; 0 is no label.
-    spacing, dtype, over_rows
-        As in `distance_transform`.
-
-    Returns
-    -------
-    (array, array)
-        Each (M, *S); inf where there is no such label.
+    See `Backend.nearest_two_distances`; `over_rows` is `in_parts` by default.
     """
     xp = backend.xp
     first = xp.where(labels != 0, backend.constant(0.0, dtype, labels), math.inf)

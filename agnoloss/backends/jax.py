@@ -78,13 +78,18 @@ class Jax(Backend):
     def softmax_sums(
         self, scores: Array, labels: Array, valid: Array | None, weights: Array | None,
         wanted: Sequence[str] = ("log_p",), mix: Array | None = None, keep: bool = False,
+        channels_last: bool = False,
     ) -> tuple[dict[str, Array], Pullback | None]:  # fmt: skip
         """With rules that XLA compiles to one pass: 6 times faster than a gather of log_softmax."""
-        if not {"log_p", "p", "tp"}.issuperset(wanted):
+        if not {"log_p", "p", "tp", "y"}.issuperset(wanted):
             outputs, _ = super().softmax_sums(scores, labels, valid, weights, wanted, mix)
             return outputs, None
         return dict(
-            zip(wanted, _softmax_sums(scores, labels, valid, weights, tuple(wanted)), strict=True)
+            zip(
+                wanted,
+                _softmax_sums(scores, labels, valid, weights, tuple(wanted), channels_last),
+                strict=True,
+            )
         ), None
 
     def descending(self, errors: Array, payload: Sequence[Array], function: Callable[..., Array]) -> Array:
@@ -101,9 +106,7 @@ class Jax(Backend):
         """Compiled: outside jit ``lax.map`` would be compiled anew at each call."""
         return _distance_transform(self, mask, spacing, dtype)
 
-    def nearest_two_distances(
-        self, labels: Array, spacing: tuple[float, ...], dtype: Any
-    ) -> tuple[Array, Array]:
+    def nearest_two_distances(self, labels: Array, spacing: Any, dtype: Any) -> tuple[Array, Array]:
         """Compiled, as `distance_transform` is."""
         return _nearest_two_distances(self, labels, spacing, dtype)
 
@@ -118,21 +121,33 @@ class Jax(Backend):
         return result
 
 
-@partial(jax.jit, static_argnums=4)  # outside jit its branches would be compiled anew at each call: 0.1 s
+@partial(
+    jax.jit, static_argnums=(4, 5)
+)  # outside jit its branches would be compiled anew at each call: 0.1 s
 def _softmax_sums(
-    scores: Array, labels: Array, valid: Array | None, weights: Array | None, wanted: tuple[str, ...]
+    scores: Array,
+    labels: Array,
+    valid: Array | None,
+    weights: Array | None,
+    wanted: tuple[str, ...],
+    channels_last: bool,
 ) -> list[Array]:
     counts = jnp.ones(labels.shape, bool) if valid is None else valid
-    found = jax_rules.exponentials(scores, labels)
+    if channels_last:
+        scores = jax_rules.turned(scores, labels)
+    shift, own, others, inverse = jax_rules.exponentials(scores, labels)
     outputs = {}
     if "log_p" in wanted or "tp" in wanted:
-        outputs["log_p"] = jax_rules.label_log_probs(scores, labels, counts, *found)
+        given = scores, labels, counts, shift, own, others, inverse
+        outputs["log_p"] = jax_rules.label_log_probs(*given)
     if "tp" in wanted:
         p = jnp.where(counts, jnp.exp(outputs["log_p"]), 0.0)
-        p = p if weights is None else p * weights
-        outputs["tp"] = jax_rules.class_sums(p, labels, scores.shape[1])
+        outputs["tp"] = jax_rules.class_sums(p if weights is None else p * weights, labels, scores.shape[1])
     if "p" in wanted:
-        outputs["p"] = jax_rules.prob_sums(scores, labels, counts, *found, weights)
+        outputs["p"] = jax_rules.prob_sums(scores, labels, counts, shift, inverse, weights)
+    if "y" in wanted:
+        u = counts.astype(scores.dtype) if weights is None else weights
+        outputs["y"] = jax_rules.class_sums(u, labels, scores.shape[1])
     return [outputs[name] for name in wanted]
 
 

@@ -34,28 +34,25 @@ def alone_on_a_cpu() -> bool:
 
 
 @jax.custom_jvp
-def exponentials(scores: Array, labels: Array) -> tuple[Array, Array, Array]:
-    """A shift of each pixel's scores, and sums of exp(z - shift): of the label's class, of all others.
+def exponentials(scores: Array, labels: Array) -> tuple[Array, Array, Array, Array]:
+    """A shift of each pixel's scores; e^(z - shift) of its label's class, and summed over others; 1 / sum.
 
-    Parameters
-    ----------
-    scores : array, (n, C, p)
-        Raw scores.
-    labels : array, (n, p)
-        Classes.
+    Scores are (n, C, p), all else is (n, p).
     """
-    found: tuple[Array, Array, Array] = _once(_exponentials, labels, scores, labels, plain=_plain(scores))
+    found: tuple[Array, Array, Array, Array]
+    found = _once(_exponentials, labels, scores, labels, plain=_plain(scores))
     return found
 
 
 @exponentials.defjvp
 def _(primals: tuple[Array, ...], tangents: tuple[Array, ...]) -> tuple[Any, Any]:
-    """The shift cancels in whatever is made of all three."""
-    shift, own, others = exponentials(*primals)
+    """The shift cancels in whatever is made of the others."""
+    shift, own, others, inverse = exponentials(*primals)
     scores, labels = primals
     e, here = jnp.exp(scores - shift[:, None]) * tangents[0], _is_class(scores, labels)
     of_own, of_others = (jnp.sum(jnp.where(side, e, 0.0), axis=1) for side in (here, ~here))
-    return (shift, own, others), (jnp.zeros_like(shift), of_own, of_others)
+    of_inverse = -(of_own + of_others) * inverse * inverse
+    return (shift, own, others, inverse), (jnp.zeros_like(shift), of_own, of_others, of_inverse)
 
 
 # The rules below know how the exponentials depend on the scores: they leave their own tangents out.
@@ -63,80 +60,51 @@ def _(primals: tuple[Array, ...], tangents: tuple[Array, ...]) -> tuple[Any, Any
 
 @jax.custom_jvp
 def label_log_probs(
-    scores: Array, labels: Array, valid: Array, shift: Array, own: Array, others: Array
+    scores: Array, labels: Array, valid: Array, shift: Array, own: Array, others: Array, inverse: Array
 ) -> Array:
     """Log-softmax of the labels' classes (n, p), 0 where pixels do not count.
 
-    Parameters
-    ----------
-    scores : array, (n, C, p)
-        Anything where pixels do not count.
-    labels : array, (n, p)
-        Classes.
-    valid : array, (n, p), bool
-        Where pixels count.
-    shift, own, others : array, (n, p)
-        `exponentials` of the scores.
+    Scores may be anything there; valid (n, p) says where pixels count, the rest are `exponentials`.
     """
     # log p_y = -log(1 + sum_(c != y) e^(z_c - z_y))
     far = own < NEGLIGIBLE * others
     near = -jnp.log1p(jnp.where(far, 0.0, others) / jnp.where(far, 1.0, own))
     score = jnp.take_along_axis(scores, labels[:, None], axis=1)[:, 0]
-    log_p = jnp.where(far, (score - shift) - jnp.log(own + others), near)
-    return jnp.where(valid & (own == own), log_p, jnp.where(valid, jnp.nan, 0.0))
+    log_p = jnp.where(far, (score - shift) + jnp.log(inverse), near)
+    return jnp.where(valid, log_p, 0.0)
 
 
 @label_log_probs.defjvp
 def _(primals: tuple[Array, ...], tangents: tuple[Array, ...]) -> tuple[Array, Array]:
     """d log p_y = sum_c ([c = y] - p_c) d z_c, where 1 - p_y is the sum of the others."""
-    scores, labels, valid, shift, own, others = primals
-    total = own + others
-    q = others / total
-    slope = jnp.where(_is_class(scores, labels), q[:, None], -_softmax(scores, shift, total))
+    scores, labels, valid, shift, _, others, inverse = primals
+    q = (others * inverse)[:, None]
+    slope = jnp.where(_is_class(scores, labels), q, -_softmax(scores, shift, inverse))
     slope = jnp.where(valid[:, None], slope, 0.0)
     return label_log_probs(*primals), _kept(jnp.sum(slope * tangents[0], axis=1), labels)
 
 
 @jax.custom_jvp
 def prob_sums(
-    scores: Array,
-    labels: Array,
-    valid: Array,
-    shift: Array,
-    own: Array,
-    others: Array,
-    weights: Array | None,
+    scores: Array, labels: Array, valid: Array, shift: Array, inverse: Array, weights: Array | None
 ) -> Array:
     """Weighted sums of the softmax over pixels, (n, C); weights (n, p) are all 1 if None."""
-    counted = jnp.where(valid, 1.0 if weights is None else weights, 0.0).astype(scores.dtype)
-    total = own + others
-    sums = class_sums(counted * (own / total), labels, scores.shape[1])
-    return sums + _spread(counted, scores, labels, shift, total, valid)
+    return _spread(weights, scores, shift, inverse, valid)
 
 
 @prob_sums.defjvp
 def _(primals: tuple[Any, ...], tangents: tuple[Any, ...]) -> tuple[Array, Array]:
-    """d sum_i u p_c = sum_i (u p_c (d z_c - sum_k p_k d z_k) + p_c d u), with 1 - p_y the sum of others."""
-    scores, labels, valid, shift, own, others, weights = primals
-    total, here, dz = own + others, _is_class(scores, labels), tangents[0]
-    p_y, q = own / total, others / total
-    counted = jnp.where(valid, 1.0 if weights is None else weights, 0.0).astype(scores.dtype)
-    p = jnp.where(valid[:, None], _softmax(scores, shift, total), 0.0)
-    u = counted[:, None]
-    direct = jnp.sum(jnp.where(here, (counted * p_y * q)[:, None], u * p) * dz, axis=2)
-    of_others = jnp.sum(jnp.where(here, 0.0, p) * dz, axis=1)
-    of_own = jnp.sum(jnp.where(here, p, 0.0) * dz, axis=1)
-    mean = of_others + of_own
-    through_others, through_own = counted * mean, counted * p_y * of_others
-    if weights is not None:  # p_c d u
-        du = jnp.where(valid, tangents[6], 0.0)
-        through_others, through_own = through_others - du, through_own - p_y * du
+    """d sum_i u p_c = sum_i (u p_c (d z_c - sum_k p_k d z_k) + p_c d u)."""
+    scores, labels, valid, shift, inverse, weights = primals
+    probs = jnp.where(valid[:, None], _softmax(scores, shift, inverse), 0.0)
+    own, mean = probs * tangents[0], jnp.sum(probs * tangents[0], axis=1)
+    if weights is not None:
+        own, mean = own * weights[:, None], mean * weights - tangents[5]
     if _plain(scores):
-        shared = _spread(through_others, scores, labels, shift, total, valid)
+        shared = jnp.sum(mean[:, None] * probs, axis=2)
     else:
-        shared = _spread_p.bind(through_others, scores, labels, shift, total, valid)
-    shared = shared + class_sums(through_own, labels, scores.shape[1])
-    return prob_sums(*primals), _kept(direct - shared, labels)
+        shared = _spread_p.bind(mean, scores, shift, inverse, valid)
+    return prob_sums(*primals), _kept(jnp.sum(own, axis=2) - shared, labels)
 
 
 def turned(scores: Array, labels: Array) -> Array:
@@ -166,37 +134,33 @@ def _is_class(scores: Array, labels: Array) -> Array:
     return labels[:, None] == jnp.arange(scores.shape[1], dtype=labels.dtype)[None, :, None]
 
 
-def _softmax(scores: Array, shift: Array, total: Array) -> Array:
-    return jnp.exp(scores - shift[:, None]) / total[:, None]
+def _softmax(scores: Array, shift: Array, inverse: Array) -> Array:
+    return jnp.exp(scores - shift[:, None]) * inverse[:, None]
 
 
-def _exponentials(scores: Array, labels: Array) -> tuple[Array, Array, Array]:
+def _exponentials(scores: Array, labels: Array) -> tuple[Array, Array, Array, Array]:
     if _plain(scores):
         top, here = jnp.max(scores, axis=1), _is_class(scores, labels)
         shift = jnp.where(jnp.abs(top) < NEAR, 0.0, top)
         e = jnp.exp(scores - shift[:, None])
         own, others = (jnp.sum(jnp.where(side, e, 0.0), axis=1) for side in (here, ~here))
-        return shift, own, others
+        return shift, own, others, 1.0 / (own + others)
     top = reduce(jnp.maximum, _rows(scores))
     shift = jnp.where(jnp.abs(top) < NEAR, 0.0, top)
-    own = others = jnp.zeros_like(top)
-    for c, row in enumerate(_rows(scores)):
-        e = jnp.exp(row - shift)
-        own, others = own + jnp.where(labels == c, e, 0.0), others + jnp.where(labels == c, 0.0, e)
-    return shift, own, others
+    others = reduce(
+        jnp.add, [jnp.where(labels == c, 0.0, jnp.exp(row - shift)) for c, row in enumerate(_rows(scores))]
+    )
+    own = jnp.exp(jnp.take_along_axis(scores, labels[:, None], axis=1)[:, 0] - shift)
+    return shift, own, others, 1.0 / (own + others)
 
 
-def _spread(w: Array, scores: Array, labels: Array, shift: Array, total: Array, valid: Array) -> Array:
-    """Sums of w_i p_ic over the pixels that are of another class than c, (n, C)."""
+def _spread(weights: Array | None, scores: Array, shift: Array, inverse: Array, valid: Array) -> Array:
+    """sum_i w_i p_ic, (n, C)."""
     if _plain(scores):
-        p = jnp.where(valid[:, None] & ~_is_class(scores, labels), _softmax(scores, shift, total), 0.0)
-        return jnp.sum(w[:, None] * p, axis=2)
-    inverse = 1.0 / total
-    rows = [
-        jnp.where(valid & (labels != c), w * (jnp.exp(row - shift) * inverse), 0.0)
-        for c, row in enumerate(_rows(scores))
-    ]
-    return jnp.stack([jnp.sum(row, axis=1) for row in rows], axis=1)
+        probs = jnp.where(valid[:, None], _softmax(scores, shift, inverse), 0.0)
+        return jnp.sum(probs if weights is None else weights[:, None] * probs, axis=2)
+    rows = [jnp.where(valid, jnp.exp(row - shift) * inverse, 0.0) for row in _rows(scores)]
+    return jnp.stack([jnp.sum(row if weights is None else weights * row, axis=1) for row in rows], axis=1)
 
 
 def _rows(scores: Array) -> list[Array]:
@@ -255,30 +219,28 @@ def _spread_batched(args: Any, axes: Any) -> tuple[Array, int]:
 
 
 def _spread_jvp(primals: tuple[Array, ...], tangents: tuple[Any, ...]) -> tuple[Array, Array]:
-    weights, scores, labels, shift, total, valid = primals
-    dw, dz, _, d_shift, d_total, _ = map(ad.instantiate_zeros, tangents)
-    inner = dz - d_shift[:, None] - (d_total / total)[:, None]
-    p = jnp.where(valid[:, None] & ~_is_class(scores, labels), _softmax(scores, shift, total), 0.0)
-    tangent = jnp.sum(weights[:, None] * p * inner, axis=2)
+    weights, scores, shift, inverse, valid = primals
+    dw, dz, d_shift, d_inverse, _ = map(ad.instantiate_zeros, tangents)
+    inner = dz - d_shift[:, None] + (d_inverse / inverse)[:, None]
+    probs = jnp.where(valid[:, None], _softmax(scores, shift, inverse), 0.0)
+    tangent = jnp.sum(weights[:, None] * probs * inner, axis=2)
     return _spread_p.bind(*primals), tangent + _spread_p.bind(dw, *primals[1:])
 
 
 def _spread_transposed(
-    cotangent: Any, weights: Any, scores: Array, labels: Array, shift: Array, total: Array, valid: Array
+    cotangent: Any, weights: Any, scores: Array, shift: Array, inverse: Array, valid: Array
 ) -> list[Any]:
-    """Sum of b_c p_ic over the classes that are not the label's, (n, p)."""
+    """sum_c b_c p_ic, (n, p)."""
 
-    def back(b: Array, scores: Array, labels: Array, shift: Array, total: Array, valid: Array) -> Array:
-        rows = [
-            jnp.where(labels == c, 0.0, b[:, c, None] * jnp.exp(row - shift))
-            for c, row in enumerate(_rows(scores))
-        ]
-        return jnp.where(valid, reduce(jnp.add, rows) / total, 0.0)
+    def back(b: Array, scores: Array, shift: Array, inverse: Array, valid: Array) -> Array:
+        rows = [b[:, c, None] * jnp.exp(row - shift) for c, row in enumerate(_rows(scores))]
+        return jnp.where(valid, reduce(jnp.add, rows) * inverse, 0.0)
 
-    nothing = [None, None, None, None, None]
+    nothing = [None, None, None, None]
     if type(cotangent) is ad.Zero:
         return [cotangent, *nothing]
-    return [_once(back, labels, cotangent, scores, labels, shift, total, valid), *nothing]
+    # valid where labels are: any integers that are not negative will do
+    return [_once(back, jnp.where(valid, 1, 0), cotangent, scores, shift, inverse, valid), *nothing]
 
 
 batching.primitive_batchers[_spread_p] = _spread_batched

@@ -13,7 +13,7 @@ import numpy as np
 from ..array import Array
 from ..compat import namespace
 from . import distances, numpy_softmax
-from .base import Backend
+from .base import Backend, fits
 from .closed_forms import Pullback
 from .numpy_sigmoid import SigmoidSums
 from .numpy_softmax import SoftmaxSums
@@ -55,9 +55,9 @@ class NumPy(Backend):
 
             def outside(part: Array) -> int:
                 count = np.count_nonzero(part.view(f"u{part.itemsize}") > high)
-                return count and count - sum(np.count_nonzero(~self.differs(part, label)) for label in known)
+                return count and count - sum(np.count_nonzero(part == label) for label in known)
 
-            if not any(in_threads(outside, _parts(array))):
+            if not any(_by_parts(outside, array)):
                 return []
         for label in ignored:
             array = array[array != label]
@@ -73,21 +73,15 @@ class NumPy(Backend):
         if classes is None:
             return labels
         found = np.empty(labels.shape, labels.dtype)
-
-        def clip(parts: tuple[Array, Array]) -> None:
-            parts[0].clip(0, classes - 1, out=parts[1])
-
-        in_threads(clip, list(zip(_parts(labels), _parts(found), strict=True)))
+        _by_parts(lambda part, out: part.clip(0, classes - 1, out=out), labels, found)
         return found
 
     def differs(self, targets: Array, label: int) -> Array:
         """In threads."""
+        if not fits(targets.dtype.name, label):
+            return np.ones(targets.shape, bool)
         found = np.empty(targets.shape, bool)
-
-        def compare(parts: tuple[Array, Array]) -> None:
-            parts[1][...] = super(NumPy, self).differs(parts[0], label)
-
-        in_threads(compare, list(zip(_parts(targets), _parts(found), strict=True)))
+        _by_parts(lambda part, out: np.not_equal(part, label, out=out), targets, found)
         return found
 
     def log_softmax(self, logits: Array) -> Array:
@@ -106,17 +100,8 @@ class NumPy(Backend):
         return np.subtract(np.minimum(logits, 0), tail, out=tail)
 
     def gather(self, values: Array, labels: Array) -> Array:
-        """By one ``take`` from the memory below: 4 times faster than take_along_axis."""
-        if values.ndim < 3:
-            return numpy_softmax.lookup(values, labels)
-        if not values.flags.c_contiguous:
-            return np.take_along_axis(values, labels[:, None], axis=1)[:, 0]
-        images, classes, count = values.shape
-        at = np.multiply(labels, count, dtype=np.intp)
-        at += np.arange(count)
-        if images > 1:
-            at += np.arange(images)[:, None] * (classes * count)
-        return values.reshape(-1).take(at)
+        """Of tables by one ``take``: 5 times faster than take_along_axis."""
+        return numpy_softmax.lookup(values, labels) if values.ndim < 3 else super().gather(values, labels)
 
     def class_sums(self, values: Array, labels: Array, classes: int) -> Array:
         """By one ``bincount``, in float64."""
@@ -125,6 +110,7 @@ class NumPy(Backend):
     def softmax_sums(
         self, scores: Array, labels: Array, valid: Array | None, weights: Array | None,
         wanted: Sequence[str] = ("log_p",), mix: Array | None = None, keep: bool = False,
+        channels_last: bool = False,
         threads: int | None = None,
     ) -> tuple[dict[str, Array], Pullback | None]:  # fmt: skip
         """In place, in pieces, in threads: half the time of whole arrays, in the memory of a gradient."""
@@ -168,9 +154,7 @@ class NumPy(Backend):
                 distance[...] = distance_transform_edt(~image, sampling=spacing)
         return found
 
-    def nearest_two_distances(
-        self, labels: Array, spacing: tuple[float, ...], dtype: Any
-    ) -> tuple[Array, Array]:
+    def nearest_two_distances(self, labels: Array, spacing: Any, dtype: Any) -> tuple[Array, Array]:
         """By SciPy's transforms, if it can be imported: 10 times faster with 60 labels at 256 x 256."""
         try:
             import_module("scipy.ndimage")
@@ -185,11 +169,14 @@ class NumPy(Backend):
         return reduce(np.maximum, (distances.part(windows, axis, s, length) for s in range(size)))
 
 
-def _parts(array: Array) -> list[Array]:
-    """An array as it is, or if it is large as parts along its longest axis."""
-    if array.size < 2**19:
-        return [array]
-    return np.array_split(array, thread_count(), axis=int(np.argmax(array.shape)))
+def _by_parts(work: Callable[..., Any], *arrays: Array) -> list[Any]:
+    """Work on arrays as they are, or if they are large on parts along their longest axis, in threads."""
+    first = arrays[0]
+    if first.size < 2**19:
+        return [work(*arrays)]
+    axis = int(np.argmax(first.shape))
+    parts = zip(*(np.array_split(array, thread_count(), axis=axis) for array in arrays), strict=True)
+    return in_threads(lambda part: work(*part), list(parts))
 
 
 BACKEND = NumPy(namespace("numpy"), "numpy")

@@ -128,8 +128,7 @@ class SigmoidSums:
             if self.log_p is not None and "log_p" in given:
                 # d (1 - p) (2 y - 1)
                 rest = np.expm1(self.log_p[n, :, at])
-                y += y
-                rest *= np.subtract(1, y, out=y)
+                rest *= 1 - 2 * y
                 rest *= given["log_p"][n, :, at]
                 slope = slope + rest
             if self.masked and valid is not None:

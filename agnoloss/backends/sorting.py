@@ -13,15 +13,9 @@ if TYPE_CHECKING:
 
 
 def sorted_sums(
-    backend: Backend,
-    scores: Array,
-    foreground: Array,
-    valid: Array | None,
-    weights: Array | None,
-    link: str,
-    weigh: Callable[..., Array],
-    per_image: bool,
-) -> tuple[dict[str, Array], Pullback]:
+    backend: Backend, scores: Array, foreground: Array, valid: Array | None, weights: Array | None,
+    link: str, weigh: Callable[..., Array], per_image: bool,
+) -> tuple[dict[str, Array], Pullback]:  # fmt: skip
     """See `Backend.sorted_sums`."""
     xp = backend.xp
     images, classes, count = scores.shape

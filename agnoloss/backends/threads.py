@@ -31,17 +31,7 @@ def thread_count() -> int:
 def in_threads(
     work: Callable[[_Part], _Result], parts: Sequence[_Part], threads: int | None = None
 ) -> list[_Result]:
-    """Do the work for each part; results in order.
-
-    Parameters
-    ----------
-    work : callable
-        Of one part.
-    parts : sequence
-        The parts, of about equal size.
-    threads : int, optional
-        At most as many threads, this one included; `thread_count` by default.
-    """
+    """Do the work for each part, in at most so many threads, this one included; results in order."""
     count = min(threads or thread_count(), len(parts))
     if count < 2 or getattr(_local, "busy", False):  # parts of parts would wait for each other's threads
         return [work(part) for part in parts]

@@ -104,6 +104,7 @@ class Torch(Backend):
     def softmax_sums(
         self, scores: Array, labels: Array, valid: Array | None, weights: Array | None,
         wanted: Sequence[str] = ("log_p",), mix: Array | None = None, keep: bool = False,
+        channels_last: bool = False,
     ) -> tuple[dict[str, Array], Pullback | None]:  # fmt: skip
         """With one rule for autograd: on a CPU NumPy's, in views of the tensors' memory."""
         given = (scores, labels, valid, weights, mix)
@@ -166,9 +167,7 @@ class Torch(Backend):
         """All pairs at once where Inductor fuses them away; else 2**22, 16 MiB, so that threads pay."""
         return distances.distance_transform(self, mask, spacing, dtype, _over_rows)
 
-    def nearest_two_distances(
-        self, labels: Array, spacing: tuple[float, ...], dtype: Any
-    ) -> tuple[Array, Array]:
+    def nearest_two_distances(self, labels: Array, spacing: Any, dtype: Any) -> tuple[Array, Array]:
         """As `distance_transform`."""
         return distances.nearest_two_distances(self, labels, spacing, dtype, _over_rows)
 

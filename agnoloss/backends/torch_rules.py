@@ -25,19 +25,7 @@ Outcome = tuple[Mapping[str, Any], Pullback | None]
 
 
 def apply(name: str, backend: Any, given: tuple[Tensor | None, ...], *options: Any) -> dict[str, Tensor]:
-    """Outputs of a rule, by name.
-
-    Parameters
-    ----------
-    name : str
-        Of the hook.
-    backend : Backend
-        Of the tensors.
-    given : tuple of tensors
-        The hook's arrays: scores first, weights fourth.
-    options : tuple
-        What else it takes.
-    """
+    """Outputs of the rule of a hook, by name, from its arrays (scores first, weights fourth) and options."""
     names = _names(name, options)
     keep = torch.is_grad_enabled() and any(t is not None and t.requires_grad for t in given)
     found = _Rule.apply(name, backend, keep, options, *given)
@@ -113,8 +101,10 @@ def in_chunks(function: Function, values: Tensor, beside: Sequence[Any], options
     if values.requires_grad and torch.is_grad_enabled():
         found: Sums = _Chunks.apply(function, len(beside), values, *beside, *options)
         return found
-    given = _views((values, beside, options))
-    return _tensors(NUMPY.in_chunks(function, *given, lambda: function(given[0], *given[1], *given[2])))
+    values, beside, options = _views((values, beside, options))
+    return _tensors(
+        NUMPY.in_chunks(function, values, beside, options, lambda: function(values, *beside, *options))
+    )
 
 
 class _Chunks(torch.autograd.Function):

@@ -58,6 +58,11 @@ class Layout:
             )
         return axis % len(shape)
 
+    @property
+    def channels_last(self) -> bool:
+        """Whether the class axis comes after those of the pixels."""
+        return self.axis not in (None, 0, 1) and self.axis == len(self.shape) - 1
+
     def flatten(self, xp: Any, array: Array) -> Array:
         """Bring an array of the predictions' shape to (N, C, P), without a copy where possible."""
         if self.axis is None or not _same(tuple(array.shape), self.shape):  # no class axis: one class

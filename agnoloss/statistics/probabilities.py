@@ -50,7 +50,8 @@ class Probabilities:
             batch = self.batch
             wanted = tuple(dict.fromkeys((*names, *(() if self._found else self._together))))
             given = batch.float32_scores, batch.labels, batch.valid, batch.given_weights
-            self._found |= self.backend.softmax_sums(*given, wanted)[0]
+            last = batch.layout.channels_last
+            self._found |= self.backend.softmax_sums(*given, wanted, channels_last=last)[0]
         return tuple([self._found[name] for name in names])
 
     # --- of every class ---------------------------------------------------------------------
@@ -106,7 +107,8 @@ class Probabilities:
     @lazy_property
     def argmax(self) -> Array:
         """Predicted class of each pixel (N, P), multiclass; no gradient flows through it."""
-        return self.backend.class_indices(self.xp.argmax(self.batch.scores, axis=1), self.batch.num_classes)
+        scores = self.backend.stop_gradient(self.batch.scores)
+        return self.backend.class_indices(self.xp.argmax(scores, axis=1), self.batch.num_classes)
 
     @lazy_property
     def decisions(self) -> Array:

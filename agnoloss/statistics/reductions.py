@@ -37,14 +37,13 @@ def _pixel_sums(p: Probabilities, terms: Terms, options: tuple[Any, ...], whole:
     if whole or (batch.multiclass and not p.of_labels):
         sums = _sums(p, terms, options)
     else:
-        values = batch.xp.expand_dims(p.target_log_probs, axis=1) if p.of_labels else batch.float32_scores
+        values = p.target_log_probs if p.of_labels else batch.float32_scores
 
         def of_chunk(
             values: Array, scores: Array, targets: Array, weights: Array, classes: Array, *options: Any
         ) -> tuple[Array, Array]:
             part = batch.chunk(scores if p.of_labels else values, targets, weights, classes)
-            log_p = part.xp.squeeze(values, axis=1) if p.of_labels else None
-            return _sums(Probabilities(part) if log_p is None else p.of_pixels(part, log_p), terms, options)
+            return _sums(p.of_pixels(part, values) if p.of_labels else Probabilities(part), terms, options)
 
         scores = batch.backend.stop_gradient(batch.predictions) if p.of_labels else None
         beside = (scores, batch.given_targets, batch.pixel_weights)
@@ -60,7 +59,9 @@ def _sums(p: Probabilities, terms: Terms, options: tuple[Any, ...]) -> tuple[Arr
     batch, xp = p.batch, p.xp
     total = xp.sum(batch.weighted(loss))
     if share is not None:
-        return total, xp.sum(batch.weighted(xp.broadcast_to(share, loss.shape)))
+        return total, xp.sum(
+            batch.weighted(share if batch.multiclass else xp.broadcast_to(share, loss.shape))
+        )
     if batch.weights is None:
         return total, xp.zeros_like(total) + math.prod(loss.shape)  # sizes stay symbolic in torch.export
     alike = batch.multiclass or batch.num_classes == 1

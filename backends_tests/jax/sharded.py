@@ -1,6 +1,6 @@
 """Four devices, run by `test_sharding.py` in a process of its own: XLA reads its flags once.
 
-Prints one line of JSON for each comparison of the loss named with the whole batch on one device.
+Prints one line of JSON for each comparison of a loss named with the whole batch on one device.
 """
 
 import json
@@ -29,10 +29,10 @@ WEIGHTS = jnp.asarray(RNG.uniform(0.5, 2, (8, 4, 4)))
 EAGER = ("dice_cross_entropy_loss", "lovasz_softmax_loss")  # every operation is compiled by itself: slow
 
 
-def report(how, one, other):
+def report(name, how, one, other):
     """Largest distances of value and gradient, relative to the largest number."""
     errors = [float(jnp.max(jnp.abs(a - b)) / jnp.max(jnp.abs(b))) for a, b in zip(one, other, strict=True)]
-    print(json.dumps({"how": how, "value": errors[0], "gradient": errors[1]}), flush=True)
+    print(json.dumps({"loss": name, "how": how, "value": errors[0], "gradient": errors[1]}), flush=True)
 
 
 def main(name):
@@ -54,12 +54,12 @@ def main(name):
     place = NamedSharding(automatic, P("data"))
     split = [jax.device_put(array, place) for array in (Z, y, WEIGHTS)]
     if name in EAGER:
-        report("auto, eager", value_and_grad(whole)(*split), expected)
+        report(name, "auto, eager", value_and_grad(whole)(*split), expected)
     value, gradient = jax.jit(value_and_grad(whole))(*split)
     assert gradient.sharding.is_equivalent_to(place, 4), gradient.sharding
-    report("auto, jit", (value, gradient), expected)
+    report(name, "auto, jit", (value, gradient), expected)
     rows = NamedSharding(automatic, P(None, None, "data"))
-    report("auto, rows", jax.jit(value_and_grad(whole))(jax.device_put(Z, rows), *split[1:]), expected)
+    report(name, "auto, rows", jax.jit(value_and_grad(whole))(jax.device_put(Z, rows), *split[1:]), expected)
 
     if not takes(loss, "all_reduce"):
         return
@@ -69,12 +69,13 @@ def main(name):
 
     shards = (P("data"), P("data"), P("data"))
     outside = jax.shard_map(part, mesh=automatic, in_specs=shards, out_specs=P())
-    report("shard_map, gradient outside", jax.jit(value_and_grad(outside))(Z, y, WEIGHTS), expected)
+    report(name, "shard_map, gradient outside", jax.jit(value_and_grad(outside))(Z, y, WEIGHTS), expected)
     inside = jax.shard_map(
         jax.value_and_grad(part), mesh=automatic, in_specs=shards, out_specs=(P(), P("data"))
     )
-    report("shard_map, gradient inside", jax.jit(inside)(Z, y, WEIGHTS), expected)
+    report(name, "shard_map, gradient inside", jax.jit(inside)(Z, y, WEIGHTS), expected)
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    for loss_name in sys.argv[1:]:
+        main(loss_name)

@@ -63,7 +63,7 @@ def test_what_is_certain_and_right_costs_nothing(backend, loss, score):
 @pytest.mark.parametrize("classes", [2, 3])
 @pytest.mark.parametrize("score", [-INF, -1e300, -1e4])
 def test_a_class_that_is_ruled_out(backend, loss, dense, classes, score):
-    y = np.asarray([[0, 1, 1]])
+    y = np.asarray([[0, 1, 1, 0]])
     one_hot = np.stack([y == c for c in range(classes)], axis=1).astype(int)
     check_nothing(backend, loss, np.where(one_hot == 1, 0.0, score), one_hot if dense else y)
 
@@ -72,8 +72,8 @@ def test_a_class_that_is_ruled_out(backend, loss, dense, classes, score):
 @pytest.mark.parametrize("dense", [False, True])
 def test_a_class_that_is_ruled_out_takes_no_part(backend, loss, dense):
     """As if it were not there; combo loss has an element more in its mean, and in its Dice a class."""
-    p, y = np.asarray([[[0.25, 0.6], [0.75, 0.4]]]), np.asarray([[0, 1]])
-    z = np.concatenate([np.log(p), np.full((1, 1, 2), -INF)], axis=1)
+    p, y = np.asarray([[[0.25, 0.6, 0.5, 0.8], [0.75, 0.4, 0.5, 0.2]]]), np.asarray([[0, 1, 1, 0]])
+    z = np.concatenate([np.log(p), np.full((1, 1, 4), -INF)], axis=1)
     one_hot = np.stack([y == c for c in range(3)], axis=1).astype(float)
     options = {"classes": [0, 1], "alpha": 1.0} if loss is combo_loss else {}
     value, slope = value_and_grad(loss)(backend.array(z), backend.array(one_hot if dense else y), **options)
@@ -81,7 +81,7 @@ def test_a_class_that_is_ruled_out_takes_no_part(backend, loss, dense):
     share = 2 / 3 if loss is combo_loss else 1.0
     np.testing.assert_allclose(backend.numpy(value), share * backend.numpy(two), rtol=1e-13)
     np.testing.assert_allclose(backend.numpy(slope)[:, :2], share * backend.numpy(without), rtol=1e-12)
-    np.testing.assert_array_equal(backend.numpy(slope)[:, 2], np.zeros((1, 2)))
+    np.testing.assert_array_equal(backend.numpy(slope)[:, 2], np.zeros((1, 4)))
 
 
 @pytest.mark.parametrize("gamma", [0.0, 1.0, 2.0, 2.5])

@@ -53,7 +53,7 @@ def test_the_sentence_about_shapes(backend, loss):
 def test_an_axis_that_explains_the_shapes_is_named(backend, loss, shape, axis, right):
     z = np.zeros(shape)
     y = np.zeros(np.delete(shape, right), np.int64)
-    assert loss(backend.array(z), backend.array(y), axis=right).shape == ()
+    assert loss(z, y, axis=right).shape == ()
     hint = f"axis={axis}; got {y.shape}. With axis={right} these shapes would fit."
     with refused(ValueError, "`targets`", str(shape), hint):
         loss(backend.array(z), backend.array(y), axis=axis)

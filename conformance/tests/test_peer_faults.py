@@ -135,6 +135,20 @@ def test_ignoring_is_deleting(backend, loss):
     assert not np.any(gradient[..., 5:])
 
 
+@of_pixels
+def test_a_single_valid_pixel(backend, loss):
+    mode = mode_of(loss)
+    y = np.full((2, 4, 5) if mode == "multiclass" else Z.shape, 255)
+    y[0, ..., 1, 2] = 1
+    pooled = {"per_image": False} if takes(loss, "per_image") else {}  # an empty image counts as 0
+    value, gradient = evaluate(backend, loss, Z, y, mode=mode, ignore_index=255, **pooled)
+    alone = value_and_grad(loss)(Z[:1, :, 1, 2], y[:1, ..., 1, 2], mode=mode, **pooled)  # by NumPy
+    close((value, gradient[:1, :, 1, 2]), alone)
+    gradient = gradient.copy()
+    gradient[0, :, 1, 2] = 0
+    assert not np.any(gradient)
+
+
 # 6: ignored pixels masked in the numerator alone; NaN that comes back by 0 * NaN
 
 
@@ -217,12 +231,18 @@ def test_doubled_class_weights_double_a_sum(backend):
 # 10, 27: labels 255 and -1 crash the one-hot encoding, or are silently inert; uint8 is no label
 
 
-@multiclass_losses
+LABELS = [("uint8", 255), ("int8", -1), ("int16", -100), ("int32", 255), ("int64", -100), ("uint16", 65535)]
+
+
 @pytest.mark.parametrize(
-    ("dtype", "label"),
-    [("uint8", 255), ("int8", -1), ("int16", -100), ("int32", 255), ("int64", -100), ("uint16", 65535)],
+    ("loss", "dtype", "label"),
+    [
+        *((loss, *LABELS[0]) for loss in MULTICLASS.values()),
+        *((loss, *label) for loss in (cross_entropy_loss, dice_loss) for label in LABELS[1:]),
+    ],
 )
 def test_labels_to_ignore_of_every_dtype(backend, loss, dtype, label):
+    """All losses read labels by one function: one dtype each, all of them for a loss of each kind."""
     weights = RNG.integers(0, 2, Y.shape)
     y = np.where(weights == 0, label, Y)
     expected = evaluate(backend, loss, Z, Y, pixel_weights=weights.astype(float))

@@ -22,12 +22,11 @@ from agnoloss import (
     value_and_grad,
 )
 
-from .losses import BINARY, LOSSES, MULTICLASS, WITHOUT_NEIGHBOURS, mode_of, takes
+from .losses import BINARY, LOSSES, MULTICLASS, mode_of, takes
 
 REGION = [dice_loss, jaccard_loss, tversky_loss]
 
 losses = pytest.mark.parametrize("loss", LOSSES.values(), ids=LOSSES)
-of_pixels = pytest.mark.parametrize("loss", WITHOUT_NEIGHBOURS.values(), ids=WITHOUT_NEIGHBOURS)
 binary_losses = pytest.mark.parametrize("loss", BINARY.values(), ids=BINARY)
 multiclass_losses = pytest.mark.parametrize("loss", MULTICLASS.values(), ids=MULTICLASS)
 region_losses = pytest.mark.parametrize("loss", REGION)
@@ -98,20 +97,6 @@ def test_lovasz_without_foreground(backend):
     value, gradient = evaluate(backend, lovasz_hinge_loss, z, np.zeros((1, 3), int))
     assert value == 1.5
     np.testing.assert_array_equal(gradient, [[0, 1, 0]])
-
-
-@of_pixels
-def test_a_single_valid_pixel(backend, loss):
-    mode = mode_of(loss)
-    y = np.full((2, 4, 5) if mode == "multiclass" else Z.shape, 255)
-    y[0, ..., 1, 2] = 1
-    pooled = {"per_image": False} if takes(loss, "per_image") else {}  # an empty image counts as 0
-    value, gradient = evaluate(backend, loss, Z, y, mode=mode, ignore_index=255, **pooled)
-    alone = evaluate(backend, loss, Z[:1, :, 1, 2], y[:1, ..., 1, 2], mode=mode, **pooled)
-    close((value, gradient[:1, :, 1, 2]), alone)
-    gradient = gradient.copy()
-    gradient[0, :, 1, 2] = 0
-    assert not np.any(gradient)
 
 
 # 29: alpha weighs false positives
