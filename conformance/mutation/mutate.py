@@ -29,7 +29,7 @@ FILES = (
 )
 
 BOTH = "--backend=numpy,strict"
-REFERENCES = "conformance/tests/test_references.py"
+REFERENCES, AGREEMENT = (f"conformance/tests/test_{name}.py" for name in ("references", "agreement"))
 TAPE, RULES = "backends_tests/numpy/test_tape.py", "backends_tests/numpy/test_tape_rules.py"
 PIECES, STRICT = "backends_tests/numpy/test_pieces.py", "backends_tests/strict/test_strict.py"
 FIRST = {
@@ -37,7 +37,7 @@ FIRST = {
     "metrics.py": ("conformance/tests/test_counts.py",),
     "batch/*": (REFERENCES, "conformance/tests/test_inputs.py"),
     "backends/numpy_*": (REFERENCES, PIECES),
-    "backends/*": (STRICT, BOTH),
+    "backends/*": (STRICT, AGREEMENT, "--backend=strict"),
     "*": (REFERENCES,),
 }
 """Tests that find most of what is wrong in the files of a pattern; the first pattern that fits counts.
