@@ -50,7 +50,7 @@ SHORT = tuple(f"conformance/tests/test_{name}.py" for name in ("boundary_loss", 
 REST = (
     *(f"conformance/tests/test_{name}.py" for name in ("references", "counts", "gradient_calls", "inputs")),
     *(f"conformance/tests/test_{name}.py" for name in ("input_values", "known_numbers", "maps", "laws")),
-    *(f"conformance/tests/test_{name}.py" for name in ("peer_faults", "peer_formulas")),
+    *(f"conformance/tests/test_{name}.py" for name in ("peer_faults", "peer_formulas", "confident_pixels")),
     *("backends_tests/numpy/test_arrays.py", PIECES),
     *("agnoloss/gradients.py", "agnoloss/metrics.py", "agnoloss/losses"),
 )
