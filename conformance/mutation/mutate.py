@@ -36,7 +36,7 @@ FIRST = {
     "maps.py": ("conformance/tests/test_maps.py",),
     "metrics.py": ("conformance/tests/test_counts.py",),
     "batch/*": (REFERENCES, "conformance/tests/test_inputs.py"),
-    "backends/numpy_*": (REFERENCES, PIECES),
+    "backends/numpy_*": (REFERENCES, PIECES, STRICT, BOTH),
     "backends/*": (STRICT, AGREEMENT, "--backend=strict"),
     "*": (REFERENCES,),
 }
