@@ -243,6 +243,7 @@ def test_empty_batches(loss):
     for shape in ((0, 3, 4, 5), (2, 3, 0, 5)):
         z = np.zeros(shape)
         y = np.zeros(shape if mode_of(loss) == "multilabel" else (shape[0], *shape[2:]), np.int64)
-        value, gradient = value_and_grad(loss)(z, y, mode=mode_of(loss))
-        assert value == 0
-        assert gradient.shape == shape
+        for words in ({}, {"per_image": True}) if takes(loss, "per_image") else ({},):
+            value, gradient = value_and_grad(loss)(z, y, mode=mode_of(loss), **words)
+            assert value == 0
+            assert gradient.shape == shape

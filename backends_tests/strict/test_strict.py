@@ -4,6 +4,7 @@ import array_api_strict as xp
 import numpy as np
 import pytest
 
+import agnoloss
 from agnoloss import focal_modulation, grad, value_and_grad
 from conformance.tests.losses import LOSSES, MULTICLASS, REDUCTIONS, mode_of, takes
 
@@ -13,6 +14,7 @@ DEVICE = xp.Device("device1")
 RNG = np.random.default_rng(15)
 Z = RNG.normal(size=(2, 3, 4, 5))
 Y = RNG.integers(0, 3, (2, 4, 5))
+OPTIONS = {"squared dice": {"squared": True}, "smoothed cross_entropy": {"label_smoothing": 0.1}}
 ONE_HOT = np.moveaxis(np.eye(3)[Y], -1, 1)
 
 
@@ -73,6 +75,36 @@ def test_everything_happens_on_the_device_of_the_input(loss, dtype, options):
     tolerance = 1e-5 if dtype == "float32" else 1e-13
     np.testing.assert_allclose(here(value), expected, rtol=tolerance)
     np.testing.assert_allclose(here(gradient), slope, rtol=100 * tolerance, atol=tolerance / 100)
+
+
+@pytest.mark.parametrize("name", ["cross_entropy", "dice", "dice_cross_entropy", "focal", *OPTIONS])
+@pytest.mark.parametrize("kind", ["multiclass", "multilabel", "soft", "binary"])
+@pytest.mark.parametrize("options", ["weights", "ignored", "both"])
+def test_gradients_by_scores_and_weights(name, kind, options):
+    """In which NumPy's rules and those of the standard meet; some scores are far, some probabilities y."""
+    z, y = 3 * Z, Y.astype("int64") if kind == "multiclass" else ONE_HOT.astype("int64")
+    z[0, :, 1, :2], z[1, 0, 2] = 0.0, 300.0
+    words = {"mode": {"soft": "multilabel"}.get(kind, kind), "per_image": True} | OPTIONS.get(name, {})
+    if kind == "soft":
+        y = np.round(RNG.random(Z.shape), 1)
+        y[0, :, 1, :2] = 0.5
+    elif options != "weights":
+        words["ignore_index"] = 7
+        y[..., 3:, 2:] = 7
+        z[..., 3:, 2:] = np.nan
+    if kind == "binary":
+        z, y = z[:, 0], y[:, 0]
+    u = np.ones((2, 4, 5)) if options == "ignored" else np.arange(40.0).reshape(2, 4, 5) % 4
+    loss = getattr(agnoloss, f"{name.split()[-1]}_loss")
+    words = {word: option for word, option in words.items() if takes(loss, word)}
+
+    def of(z, u, y):
+        return loss(z, y, pixel_weights=u, **words)
+
+    found, gradients = value_and_grad(of, (0, 1))(there(z), there(u), there(y))
+    expected, slopes = value_and_grad(of, (0, 1))(z, u, y)
+    for array, other in zip((found, *gradients), (expected, *slopes), strict=True):
+        np.testing.assert_allclose(here(array), other, rtol=1e-12, atol=1e-15)
 
 
 @losses

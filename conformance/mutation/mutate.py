@@ -29,15 +29,15 @@ FILES = (
 )
 
 BOTH = "--backend=numpy,strict"
-REFERENCES = "conformance/tests/test_references.py"
+REFERENCES, AGREEMENT = (f"conformance/tests/test_{name}.py" for name in ("references", "agreement"))
 TAPE, RULES = "backends_tests/numpy/test_tape.py", "backends_tests/numpy/test_tape_rules.py"
 PIECES, STRICT = "backends_tests/numpy/test_pieces.py", "backends_tests/strict/test_strict.py"
 FIRST = {
     "maps.py": ("conformance/tests/test_maps.py",),
     "metrics.py": ("conformance/tests/test_counts.py",),
     "batch/*": (REFERENCES, "conformance/tests/test_inputs.py"),
-    "backends/numpy_*": (REFERENCES, PIECES),
-    "backends/*": (STRICT, BOTH),
+    "backends/numpy_*": (REFERENCES, PIECES, STRICT, BOTH),
+    "backends/*": (STRICT, AGREEMENT, "--backend=strict"),
     "*": (REFERENCES,),
 }
 """Tests that find most of what is wrong in the files of a pattern; the first pattern that fits counts.
@@ -50,7 +50,7 @@ SHORT = tuple(f"conformance/tests/test_{name}.py" for name in ("boundary_loss", 
 REST = (
     *(f"conformance/tests/test_{name}.py" for name in ("references", "counts", "gradient_calls", "inputs")),
     *(f"conformance/tests/test_{name}.py" for name in ("input_values", "known_numbers", "maps", "laws")),
-    *(f"conformance/tests/test_{name}.py" for name in ("peer_faults", "peer_formulas")),
+    *(f"conformance/tests/test_{name}.py" for name in ("peer_faults", "peer_formulas", "confident_pixels")),
     *("backends_tests/numpy/test_arrays.py", PIECES),
     *("agnoloss/gradients.py", "agnoloss/metrics.py", "agnoloss/losses"),
 )

@@ -188,6 +188,21 @@ def test_squared_is_a_flag(backend, loss):
             loss(backend.array(Z), backend.array(Y), squared=wrong)
 
 
+@pytest.mark.parametrize("loss", [cross_entropy_loss, focal_loss])
+@pytest.mark.parametrize("channels", [1, 2, 3])
+def test_the_mean_over_few_channels(backend, loss, channels):
+    """Of weighted pixels it is that of each channel alone, averaged."""
+    z, u = np.linspace(-3, 2, 8 * channels).reshape(2, channels, 4), np.arange(8.0).reshape(2, 4)
+    y = (z * 7 % 3 > 1).astype("int64")
+
+    def mean(z, y, mode):
+        arrays = backend.array(z), backend.array(y)
+        return float(backend.numpy(loss(*arrays, mode=mode, pixel_weights=backend.array(u))))
+
+    alone = [mean(z[:, c], y[:, c], "binary") for c in range(channels)]
+    assert mean(z, y, "multilabel") == pytest.approx(np.mean(alone))
+
+
 SLACK = 1e-3
 """How far outside [0, 1] a probability may lie."""
 
