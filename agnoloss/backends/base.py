@@ -142,8 +142,7 @@ class Backend:
 
     def softmax_sums(
         self, scores: Array, labels: Array, valid: Array | None, weights: Array | None,
-        wanted: Sequence[str] = ("log_p",), mix: Array | None = None, keep: bool = False,
-        channels_last: bool = False,
+        wanted: Sequence[str], mix: Array | None = None, keep: bool = False, channels_last: bool = False,
     ) -> tuple[dict[str, Array], Pullback | None]:  # fmt: skip
         """What losses need of the softmax p of scores (N, C, P) where targets are labels y (N, P).
 
@@ -162,7 +161,7 @@ class Backend:
             ``pullback(gradients, of_weights)``: from gradients of outputs, by name, those of scores and,
             if `of_weights`, of weights (else None).
         """
-        return closed_forms.softmax_sums(self, scores, labels, valid, weights, wanted, mix, keep)
+        return closed_forms.softmax_sums(self, scores, labels, valid, weights, wanted, mix)
 
     def sigmoid_sums(
         self, scores: Array, targets: Array, valid: Array | None, weights: Array | None,

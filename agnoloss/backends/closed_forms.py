@@ -27,13 +27,13 @@ NEGLIGIBLE = 1e-15
 
 def softmax_sums(
     backend: Backend, scores: Array, labels: Array, valid: Array | None, weights: Array | None,
-    wanted: Sequence[str], mix: Array | None, keep: bool,
+    wanted: Sequence[str], mix: Array | None, bare: bool = False,
 ) -> tuple[dict[str, Array], Pullback]:  # fmt: skip
-    """See `Backend.softmax_sums`; where it is differentiated step by step, scores have to be masked first."""
+    """See `Backend.softmax_sums`; `bare` scores are not masked where they do not count, only results."""
     xp, column = backend.xp, backend.xp.expand_dims
     mask = None if valid is None else column(valid, axis=1)
     z_y = _masked(xp, backend.gather(scores, labels), valid)
-    scores = scores if keep else _masked(xp, scores, mask)
+    scores = scores if bare else _masked(xp, scores, mask)
     classes = scores.shape[1]
     here = column(labels, axis=1) == xp.reshape(backend.arange(classes, labels), (1, -1, 1))
     top = backend.stop_gradient(xp.max(scores, axis=1))

@@ -108,8 +108,7 @@ class NumPy(Backend):
 
     def softmax_sums(
         self, scores: Array, labels: Array, valid: Array | None, weights: Array | None,
-        wanted: Sequence[str] = ("log_p",), mix: Array | None = None, keep: bool = False,
-        channels_last: bool = False,
+        wanted: Sequence[str], mix: Array | None = None, keep: bool = False, channels_last: bool = False,
         threads: int | None = None,
     ) -> tuple[dict[str, Array], Pullback | None]:  # fmt: skip
         """In place, in pieces, in threads: half the time of whole arrays, in the memory of a gradient."""

@@ -105,8 +105,7 @@ class Torch(Backend):
 
     def softmax_sums(
         self, scores: Array, labels: Array, valid: Array | None, weights: Array | None,
-        wanted: Sequence[str] = ("log_p",), mix: Array | None = None, keep: bool = False,
-        channels_last: bool = False,
+        wanted: Sequence[str], mix: Array | None = None, keep: bool = False, channels_last: bool = False,
     ) -> tuple[dict[str, Array], Pullback | None]:  # fmt: skip
         """With one rule for autograd: on a CPU NumPy's, in views of the tensors' memory."""
         given = (scores, labels, valid, weights, mix)

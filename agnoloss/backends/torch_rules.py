@@ -9,17 +9,19 @@ the compiler finds that it is there already.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from . import closed_forms
 from .base import Backend
 from .chunks import Function, Sums, sums_and_gradient
 from .closed_forms import Pullback
 from .numpy import BACKEND as NUMPY
-from .torch_state import in_host_memory
+from .torch_state import compiles, in_host_memory
 
 Outcome = tuple[Mapping[str, Any], Pullback | None]
 
@@ -49,7 +51,7 @@ class _Rule(torch.autograd.Function):
             outputs, ctx.pullback = _on_host(name, given, options, keep)
             found = [torch.from_numpy(outputs[key]) for key in _names(name, options)]
         else:
-            outputs, _ = _closed(name, backend, given, options, keep=True)
+            outputs, _ = _closed(name, backend, given, options)
             found = [outputs[key] for key in _names(name, options)]
         if name == "sorted_sums":
             ctx.mark_non_differentiable(found[1])
@@ -65,8 +67,7 @@ class _Rule(torch.autograd.Function):
         if not found:
             return (None,) * (4 + len(given))
         if torch.is_grad_enabled() or not all(map(in_host_memory, (given[0], *found.values()))):
-            again = torch.is_grad_enabled()  # a gradient of this gradient is wanted
-            _, pullback = _closed(ctx.name, ctx.backend, given, ctx.options, keep=not again)
+            _, pullback = _closed(ctx.name, ctx.backend, given, ctx.options)
             of_scores, of_u = pullback(found, of_weights)
         else:
             # kept once: it holds as much memory as the scores
@@ -84,9 +85,12 @@ def _names(name: str, options: tuple[Any, ...]) -> tuple[str, ...]:
     return names
 
 
-def _closed(name: str, backend: Any, given: Any, options: tuple[Any, ...], keep: bool) -> Outcome:
+def _closed(name: str, backend: Any, given: Any, options: tuple[Any, ...]) -> Outcome:
     """In tensors, as the standard has it."""
-    outcome: Outcome = getattr(Backend, name)(backend, *given[:4], *options, *given[4:], keep=keep)
+    hook: Any = getattr(Backend, name)
+    if name == "softmax_sums":  # compiled, masked scores would be masked anew in each loop
+        hook = partial(closed_forms.softmax_sums, bare=compiles())
+    outcome: Outcome = hook(backend, *given[:4], *options, *given[4:])
     return outcome
 
 
