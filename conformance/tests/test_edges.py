@@ -203,6 +203,20 @@ def test_the_mean_over_few_channels(backend, loss, channels):
     assert mean(z, y, "multilabel") == pytest.approx(np.mean(alone))
 
 
+@pytest.mark.parametrize(
+    ("loss", "plain", "options"),
+    [
+        (focal_loss, focal_loss, {"alpha": 0.5}),
+        (balanced_cross_entropy_loss, cross_entropy_loss, {"beta": 0.5}),
+    ],
+)
+def test_equal_weights_of_the_two_sides(backend, loss, plain, options):
+    """Half of each, half of all."""
+    z, y = backend.array(np.asarray([[0.5, -1.0, 2.0]])), backend.array(np.asarray([[1, 0, 0]]))
+    half, whole = (backend.numpy(f(z, y, mode="binary", **o)) for f, o in ((loss, options), (plain, {})))
+    assert float(half) == pytest.approx(float(whole) / 2)
+
+
 SLACK = 1e-3
 """How far outside [0, 1] a probability may lie."""
 
