@@ -53,7 +53,8 @@ def test_what_is_certain_and_right_costs_nothing(backend, loss, score):
     y = np.asarray([[1, 0, 0, 1]])
     for z, labels in ((y, y), (np.stack([y, 1 - y], axis=1), np.stack([y, 1 - y], axis=1))):
         mode = "binary" if z is y else "multilabel"
-        check_nothing(backend, loss, np.where(z == 1, score, -score), labels, mode=mode)
+        for given in (labels, labels.astype("float64")):
+            check_nothing(backend, loss, np.where(z == 1, score, -score), given, mode=mode)
 
 
 @pytest.mark.parametrize(
