@@ -218,6 +218,13 @@ def test_equal_weights_of_the_two_sides(backend, loss, plain, options):
     assert float(half) == pytest.approx(float(whole) / 2)
 
 
+def test_the_least_probability_was_not_raised(backend):
+    """Below it the gradient is 0."""
+    p, y = backend.array(np.asarray([[1e-7, 0.9e-7]])), backend.array(np.asarray([[1, 1]]))
+    gradient = grad(cross_entropy_loss)(p, y, mode="binary", from_logits=False, reduction="sum")
+    np.testing.assert_allclose(backend.numpy(gradient), [[-1e7, 0]], rtol=1e-12)
+
+
 SLACK = 1e-3
 """How far outside [0, 1] a probability may lie."""
 
