@@ -225,6 +225,18 @@ def test_the_least_probability_was_not_raised(backend):
     np.testing.assert_allclose(backend.numpy(gradient), [[-1e7, 0]], rtol=1e-12)
 
 
+@pytest.mark.parametrize("loss", [cross_entropy_loss, dice_loss, focal_loss, dice_cross_entropy_loss])
+@pytest.mark.parametrize("mode", ["binary", "multilabel", "multiclass"])
+def test_a_score_that_is_no_number_shows(backend, loss, mode):
+    """In the value and in its own gradient."""
+    z, y = np.linspace(-1, 2, 8).reshape(1, 2, 4), np.asarray([[[1, 0, 1, 0], [0, 1, 1, 0]]])
+    z[0, 0, 0] = math.nan
+    z, y = (z[:, 0], y[:, 0]) if mode == "binary" else (z, y[:, 0] if mode == "multiclass" else y)
+    value, gradient = value_and_grad(loss)(backend.array(z), backend.array(y), mode=mode)
+    assert np.isnan(backend.numpy(value))
+    assert np.isnan(np.ravel(backend.numpy(gradient))[0])
+
+
 SLACK = 1e-3
 """How far outside [0, 1] a probability may lie."""
 
