@@ -198,7 +198,7 @@ def runs(mutant: Mutant, source: str) -> Iterator[list[str]]:
         # array-api-strict lets nobody look at values, and has no engine of its own
         yield [*SHORT, *REST, BOTH]
         return
-    functions = re.findall(r"^def ([a-z]\w+)", source, re.M)
+    functions = re.findall(r"^def (\w+_(?:loss|modulation))", source, re.M)
     yield [*first, "-k", mutant.place if mutant.place in functions else " or ".join(functions)]
     yield [*SHORT]
     yield [*REST, "-k", " or ".join(functions)]

@@ -53,7 +53,8 @@ def test_what_is_certain_and_right_costs_nothing(backend, loss, score):
     y = np.asarray([[1, 0, 0, 1]])
     for z, labels in ((y, y), (np.stack([y, 1 - y], axis=1), np.stack([y, 1 - y], axis=1))):
         mode = "binary" if z is y else "multilabel"
-        check_nothing(backend, loss, np.where(z == 1, score, -score), labels, mode=mode)
+        for given in (labels, labels.astype("float64")):
+            check_nothing(backend, loss, np.where(z == 1, score, -score), given, mode=mode)
 
 
 @pytest.mark.parametrize(
@@ -201,6 +202,39 @@ def test_the_mean_over_few_channels(backend, loss, channels):
 
     alone = [mean(z[:, c], y[:, c], "binary") for c in range(channels)]
     assert mean(z, y, "multilabel") == pytest.approx(np.mean(alone))
+
+
+@pytest.mark.parametrize(
+    ("loss", "plain", "options"),
+    [
+        (focal_loss, focal_loss, {"alpha": 0.5}),
+        (balanced_cross_entropy_loss, cross_entropy_loss, {"beta": 0.5}),
+    ],
+)
+def test_equal_weights_of_the_two_sides(backend, loss, plain, options):
+    """Half of each, half of all."""
+    z, y = backend.array(np.asarray([[0.5, -1.0, 2.0]])), backend.array(np.asarray([[1, 0, 0]]))
+    half, whole = (backend.numpy(f(z, y, mode="binary", **o)) for f, o in ((loss, options), (plain, {})))
+    assert float(half) == pytest.approx(float(whole) / 2)
+
+
+def test_the_least_probability_was_not_raised(backend):
+    """Below it the gradient is 0."""
+    p, y = backend.array(np.asarray([[1e-7, 0.9e-7]])), backend.array(np.asarray([[1, 1]]))
+    gradient = grad(cross_entropy_loss)(p, y, mode="binary", from_logits=False, reduction="sum")
+    np.testing.assert_allclose(backend.numpy(gradient), [[-1e7, 0]], rtol=1e-12)
+
+
+@pytest.mark.parametrize("loss", [cross_entropy_loss, dice_loss, focal_loss, dice_cross_entropy_loss])
+@pytest.mark.parametrize("mode", ["binary", "multilabel", "multiclass"])
+def test_a_score_that_is_no_number_shows(backend, loss, mode):
+    """In the value and in its own gradient."""
+    z, y = np.linspace(-1, 2, 8).reshape(1, 2, 4), np.asarray([[[1, 0, 1, 0], [0, 1, 1, 0]]])
+    z[0, 0, 0] = math.nan
+    z, y = (z[:, 0], y[:, 0]) if mode == "binary" else (z, y[:, 0] if mode == "multiclass" else y)
+    value, gradient = value_and_grad(loss)(backend.array(z), backend.array(y), mode=mode)
+    assert np.isnan(backend.numpy(value))
+    assert np.isnan(np.ravel(backend.numpy(gradient))[0])
 
 
 SLACK = 1e-3

@@ -157,11 +157,11 @@ def test_a_test_that_pytest_does_not_know_catches_nothing(monkeypatch, tmp_path)
 
 def test_tests_of_a_loss_come_before_those_of_its_file():
     mutant = next(m for m in mutate.chosen(("losses/region.py",)) if m.place == "jaccard_loss")
-    source = "def dice_loss(): pass\ndef jaccard_loss(): pass\ndef _helper(): pass\n"
+    source = "def dice_loss(): pass\ndef jaccard_loss(): pass\ndef helper(): pass\n"
     (*first, _, word), short, (*_, words) = mutate.runs(mutant, source)
     assert (first, word, words) == ([mutate.REFERENCES], "jaccard_loss", "dice_loss or jaccard_loss")
     assert short == [*mutate.SHORT]
-    (*_, words), *_ = mutate.runs(replace(mutant, place="_helper"), source)
+    (*_, words), *_ = mutate.runs(replace(mutant, place="helper"), source)
     assert words == "dice_loss or jaccard_loss"
 
 
