@@ -24,8 +24,9 @@ from .threads import in_threads, thread_count
 class NumPy(Backend):
     """Backend of ``numpy.ndarray``."""
 
-    chunk = 2**17
-    """Half a MiB in float32, a dozen times in each thread."""
+    chunk = 2**16
+    """A quarter of a MiB in float32, a dozen times in each thread; twice as many are no faster, and take 0.3
+    of the scores' size more for focal loss."""
 
     threads = True
 

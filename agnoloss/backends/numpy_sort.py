@@ -12,9 +12,12 @@ from typing import Any
 import numpy as np
 
 from ..array import Array
-from .numpy_softmax import PIECE, SMALL, Piece, pieces
+from .numpy_softmax import SMALL, Piece, pieces
 from .sorting import amounts, errors_and_slopes
 from .threads import in_threads
+
+_PIECE = 100_000
+"""Scores whose errors are computed together: a dozen arrays of them lie in memory for each thread."""
 
 
 class SortedSums:
@@ -30,7 +33,7 @@ class SortedSums:
         self.weigh, self.per_image, self.matters = weigh, per_image, matters
         self.threads = threads if scores.size >= SMALL else 1
         images, classes, count = scores.shape
-        self.pieces = pieces(images, count, max(PIECE // max(classes, 1), 1))
+        self.pieces = pieces(images, count, max(_PIECE // max(classes, 1), 1))
         self.shape = (images, classes) if per_image else (classes,)
         self.outputs = self._look()
 
@@ -65,24 +68,27 @@ class SortedSums:
         """The sum of a row and its weight in the targets; leave the weights of its errors."""
         images, c = row
         place = self.place[images, c]
-        errors = place.reshape(-1)
+        g = place.reshape(-1)  # errors yet: each gives way to its weight, and 0 stays
         here = self.foreground[images, c] if self.foreground.ndim == 3 else self.foreground[images] == c
+        here = here.reshape(-1)
         valid, weights = self._of_row(self.valid, images, c), self._of_row(self.weights, images, c)
-        foreground, background = amounts(np, here.reshape(-1), valid, weights)
-        whole = np.int64 if self.weights is None else np.float64
-        true = float(np.sum(foreground, dtype=whole))
+
+        def total(side: Array) -> float:
+            return float(np.sum(side, dtype=np.int64 if weights is None else np.float64))
+
+        true = total(amounts(np, here, valid, weights)[0])
         if not self.matters(c, true):
             place[...] = 0.0
             return 0.0, true
-        g = np.zeros_like(errors)
         loss, intersection, union = 0.0, true, true
-        for at, falling in by_falling(errors):
-            sides = foreground.take(at), background.take(at)
-            part = self.weigh(self.backend, errors.dtype, *sides, intersection, union)
+        for at, falling in by_falling(g):
+            given = (None if x is None else x.take(at) for x in (here, valid, weights))
+            foreground, background = amounts(np, *given)
+            part = self.weigh(self.backend, g.dtype, foreground, background, intersection, union)
             g[at] = part
             loss += float(np.sum(falling * part))
-            intersection -= float(np.sum(sides[0], dtype=whole))
-            union += float(np.sum(sides[1], dtype=whole))
+            intersection -= total(foreground)
+            union += total(background)
         place[...] = g.reshape(place.shape)
         return loss, true
 
@@ -119,31 +125,37 @@ _STEP = 2**15
 
 def by_falling(errors: Array) -> Iterator[tuple[Array, Array]]:
     """Where pixels that have an error stand in a row, and these errors so that they fall, in pieces."""
-    where = np.flatnonzero(errors)
-    packs = errors.dtype == np.float32 and errors.size <= 2**32
-    order = _packed(errors, where) if packs else where[np.argsort(-errors[where], kind="stable")]
-    for start in range(0, order.size, _STEP):
-        at = order[start : start + _STEP]
-        if packs:
-            falling = (at >> np.uint64(32)).astype(np.uint32) ^ _MAGNITUDE
-            yield (at & np.uint64(2**32 - 1)).astype(np.intp), falling.view(np.float32)
-        else:
+    if errors.dtype == np.float32 and errors.size <= 2**32:
+        for part in _steps(_packed(errors)):
+            falling = (part >> np.uint64(32)).astype(np.uint32) ^ _MAGNITUDE
+            yield (part & np.uint64(2**32 - 1)).astype(np.intp), falling.view(np.float32)
+    else:
+        where = np.flatnonzero(errors)
+        for at in _steps(where[np.argsort(-errors[where], kind="stable")]):
             yield at, errors[at]
 
 
-def _packed(errors: Array, where: Array) -> Array:
+def _packed(errors: Array) -> Array:
     """Sorted keys of 64 bits: the error's own, inverted so that errors fall, and the position.
 
     The bits of numbers that are not negative order as integers do. NumPy sorts 16 bits by counting, and
     stably: by halves it takes 10 to 14 ns for each key, whatever the errors are. Its sort of 64 bits
     takes 5 to 45, as the processor has it, and an argsort of the errors 20 to 60.
     """
-    if where.size < errors.size:
-        errors = errors.take(where)
-    keys = ((errors.view(np.uint32) & _MAGNITUDE) ^ _MAGNITUDE).astype(np.uint64)
-    keys <<= np.uint64(32)
-    keys |= where.astype(np.uint64)
-    for lowest in (32, 48):
-        half = (keys >> np.uint64(lowest)).astype(np.uint16)
-        keys = keys.take(np.argsort(half, kind="stable"))
-    return keys
+    where = np.flatnonzero(errors) if np.count_nonzero(errors) < errors.size else None
+    bits = (errors if where is None else errors.take(where)).view(np.uint32)
+    order = np.argsort(~bits.astype(np.uint16), kind="stable")
+    for at in _steps(order):  # a key takes the place of its position
+        keys = (~bits.take(at) & _MAGNITUDE).astype(np.uint64) << np.uint64(32)
+        at[...] = (keys | (at if where is None else where.take(at)).view(np.uint64)).view(np.intp)
+    del where, bits
+    keys = order.view(np.uint64)
+    order = np.argsort((keys >> np.uint64(48)).astype(np.uint16), kind="stable")
+    for at in _steps(order):
+        at[...] = keys.take(at).view(np.intp)
+    return order.view(np.uint64)
+
+
+def _steps(row: Array) -> Iterator[Array]:
+    """Pieces of a row, as views."""
+    return (row[start : start + _STEP] for start in range(0, row.size, _STEP))

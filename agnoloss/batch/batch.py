@@ -150,10 +150,8 @@ class Batch:
     @lazy_property
     def targets(self) -> Array:
         """Dense targets (N, C, P), in range everywhere."""
-        if self.labels is not None:
+        if self.labels is not None or self._plain:
             return self.xp.astype(self.one_hot, self.dtype)
-        if self.integer_targets and 1 not in self.ignored:
-            return self.xp.astype(self.given_targets == 1, self.dtype)
         return self.xp.astype(values.counted_targets(self, fill=0), self.dtype)
 
     @lazy_property
@@ -161,7 +159,12 @@ class Batch:
         """Which class a pixel has, (N, C, P): its label, or the targets above one half."""
         if self.labels is not None:
             return self.is_class(self.labels)
-        return self.targets > 0.5
+        return self.given_targets == 1 if self._plain else self.targets > 0.5
+
+    @property
+    def _plain(self) -> bool:
+        """Whether an element is true where its target is 1, and only there."""
+        return self.integer_targets and 1 not in self.ignored
 
     def is_class(self, labels: Array) -> Array:
         """Where each class is that of labels (N, P): (N, C, P)."""
