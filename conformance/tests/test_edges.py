@@ -218,6 +218,14 @@ def test_equal_weights_of_the_two_sides(backend, loss, plain, options):
     assert float(half) == pytest.approx(float(whole) / 2)
 
 
+def test_the_rarity_of_an_absent_class(backend):
+    """It has a slope by the targets, and dividing by its count nowhere shows."""
+    z, y = np.linspace(-1, 1, 12).reshape(1, 3, 4), np.zeros((1, 3, 4))
+    y[:, 0] = 1.0
+    slope = grad(exponential_logarithmic_loss, 1)(backend.array(z), backend.array(y))
+    assert np.all(np.isfinite(backend.numpy(slope)))
+
+
 def test_the_least_probability_was_not_raised(backend):
     """Below it the gradient is 0."""
     p, y = backend.array(np.asarray([[1e-7, 0.9e-7]])), backend.array(np.asarray([[1, 1]]))
