@@ -69,6 +69,10 @@ print(f"agnoloss {agnoloss.__version__} from {home}: cross entropy {value:.6f}")
 """
 
 
+# XLA compiles every eager operation for each shape: without LLVM's optimisations in a third of the time.
+QUICK_COMPILER = {"XLA_FLAGS": "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true"}
+
+
 def install(session: nox.Session, *more: str, extras: str = "", groups: tuple[str, ...] = ("test",)) -> None:
     """Install the checkout (so what it depends on), what its suite needs, `extras`, groups, and `more`."""
     listed = nox.project.dependency_groups(PYPROJECT, *groups)
@@ -83,7 +87,7 @@ def run_pytest(session: nox.Session, *paths: str, backend: str, env: dict[str, s
     A thread for each process, of which there is one for each core: with more, PyTorch's threads wait for each
     other in loops (test_autograd.py takes 61 s of two busy cores instead of 14).
     """
-    env = {"OMP_NUM_THREADS": "1", **(env or {})}
+    env = {"OMP_NUM_THREADS": "1", **QUICK_COMPILER, **(env or {})}
     arguments = (*paths, f"--backend={backend}", *session.posargs)
     session.run("python", "-m", "pytest", "--numprocesses=logical", *arguments, env=env)
 
@@ -154,7 +158,7 @@ def conformance(session: nox.Session) -> None:
     if not CONFORMANCE:
         session.skip("its 50-digit oracle, mparray, needs Python 3.11")
     install(session, extras="torch,jax")
-    session.run("python", "-m", "conformance", *session.posargs)
+    session.run("python", "-m", "conformance", *session.posargs, env=QUICK_COMPILER)
 
 
 @nox.session(default=False)
@@ -169,6 +173,15 @@ def partial(session: nox.Session) -> None:
     session.run("python", "-m", "conformance", "--backend=ndonnx,mlx")
     # Dask builds a graph for every case: all of them take a quarter of an hour (`-- --backend dask`).
     session.run("python", "-m", "conformance", "--backend=dask", "--case=defaults", "--dtype=float64")
+
+
+@nox.session
+def mlx(session: nox.Session) -> None:
+    """MLX by the backend that docs/backends.md adds."""
+    if not CONFORMANCE or sys.platform == "win32":
+        session.skip("MLX has no wheel for Windows, and the suite's 50-digit oracle needs Python 3.11")
+    install(session, "mlx[cpu]", groups=("test", "docs"))
+    run_pytest(session, "backends_tests/mlx", backend="mlx")
 
 
 @nox.session(default=False)

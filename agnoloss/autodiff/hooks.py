@@ -83,8 +83,7 @@ class TapeBackend(Backend):
 
     def softmax_sums(
         self, scores: Array, labels: Array, valid: Array | None, weights: Array | None,
-        wanted: Sequence[str] = ("log_p",), mix: Array | None = None, keep: bool = False,
-        channels_last: bool = False,
+        wanted: Sequence[str], mix: Array | None = None, keep: bool = False, channels_last: bool = False,
     ) -> tuple[dict[str, Array], None]:  # fmt: skip
         """The inner backend's rule; of boxes of another tape, step by step."""
         given = (scores, labels, valid, weights)

@@ -21,15 +21,7 @@ from .closed_forms import Pullback
 
 
 class Backend:
-    """What a loss needs of an array library.
-
-    Parameters
-    ----------
-    xp : namespace
-        The library's array API namespace.
-    library : str
-        Its name, for messages.
-    """
+    """What a loss needs of an array library: its array API namespace, and its name for messages."""
 
     level = -1
     """How deep its arrays are nested in tapes; plain arrays are not."""
@@ -150,8 +142,7 @@ class Backend:
 
     def softmax_sums(
         self, scores: Array, labels: Array, valid: Array | None, weights: Array | None,
-        wanted: Sequence[str] = ("log_p",), mix: Array | None = None, keep: bool = False,
-        channels_last: bool = False,
+        wanted: Sequence[str], mix: Array | None = None, keep: bool = False, channels_last: bool = False,
     ) -> tuple[dict[str, Array], Pullback | None]:  # fmt: skip
         """What losses need of the softmax p of scores (N, C, P) where targets are labels y (N, P).
 

@@ -27,12 +27,13 @@ NEGLIGIBLE = 1e-15
 
 def softmax_sums(
     backend: Backend, scores: Array, labels: Array, valid: Array | None, weights: Array | None,
-    wanted: Sequence[str], mix: Array | None,
+    wanted: Sequence[str], mix: Array | None, bare: bool = False,
 ) -> tuple[dict[str, Array], Pullback]:  # fmt: skip
-    """See `Backend.softmax_sums`."""
+    """See `Backend.softmax_sums`; `bare` scores are not masked where they do not count, only results."""
     xp, column = backend.xp, backend.xp.expand_dims
     mask = None if valid is None else column(valid, axis=1)
-    z_y, scores = _masked(xp, backend.gather(scores, labels), valid), _masked(xp, scores, mask)
+    z_y = _masked(xp, backend.gather(scores, labels), valid)
+    scores = scores if bare else _masked(xp, scores, mask)
     classes = scores.shape[1]
     here = column(labels, axis=1) == xp.reshape(backend.arange(classes, labels), (1, -1, 1))
     top = backend.stop_gradient(xp.max(scores, axis=1))
@@ -53,21 +54,22 @@ def softmax_sums(
         far = own < NEGLIGIBLE * others
         ratio = xp.where(far, 0.0, others) / xp.where(far, 1.0, own)
     if "log_p" in wanted:  # -log(1 + r)
-        outputs["log_p"] = xp.where(far, (z_y - shift) - xp.log(total), -xp.log1p(ratio))
+        log_p = xp.where(far, (z_y - shift) - xp.log(total), -xp.log1p(ratio))
+        outputs["log_p"] = _masked(xp, log_p, valid)
     if "tp" in wanted:
-        p_y = xp.where(far, own / total, 1 / (1 + ratio))
+        p_y = _masked(xp, xp.where(far, own / total, 1 / (1 + ratio)), valid)
         outputs["tp"] = backend.class_sums(weighted(p_y), labels, classes)
     if "y" in wanted:
         outputs["y"] = backend.class_sums(weighted(xp.ones_like(own)), labels, classes)
     if "p" in wanted or "p2" in wanted:
-        p = e / column(total, axis=1)
+        p = _masked(xp, e / column(total, axis=1), mask)
         for name, power in (("p", p), ("p2", p * p)):
             if name in wanted:
                 outputs[name] = xp.sum(power if u is None else power * column(u, axis=1), axis=2)
     if "mixed" in wanted:
         m = xp.reshape(mix, (1, -1, 1))
         logs = (scores - column(shift, axis=1)) - column(xp.log(total), axis=1)
-        outputs["mixed"] = xp.sum(xp.where(m == 0, 0.0, m * logs), axis=1)
+        outputs["mixed"] = _masked(xp, xp.sum(xp.where(m == 0, 0.0, m * logs), axis=1), valid)
 
     def pullback(given: Mapping[str, Array], of_weights: bool) -> tuple[Array, Array | None]:
         p, p_y = e / column(total, axis=1), own / total

@@ -21,10 +21,7 @@ class CuPy(Backend):
 
     def class_indices(self, labels: Array, classes: int | None = None) -> Array:
         """By CuPy's own clip: the wrapper of array_api_compat waits for the device."""
-        if labels.dtype not in (cupy.int32, cupy.int64):
-            labels = labels.astype(
-                cupy.int64 if labels.dtype.kind == "u" and labels.itemsize > 2 else cupy.int32
-            )
+        labels = super().class_indices(labels)
         return labels if classes is None else labels.clip(0, classes - 1)
 
     def distance_transform(self, mask: Array, spacing: tuple[float, ...], dtype: Any) -> Array:

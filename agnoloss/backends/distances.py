@@ -78,9 +78,7 @@ def nearest_two_distances(
     return xp.sqrt(first), xp.sqrt(second)
 
 
-def nearest_two_by_bits(
-    backend: Backend, labels: Array, spacing: tuple[float, ...], dtype: Any
-) -> tuple[Array, Array]:
+def nearest_two_by_bits(backend: Backend, labels: Array, spacing: Any, dtype: Any) -> tuple[Array, Array]:
     """`nearest_two_distances` of K labels by 2 log2(K) distance transforms.
 
     Split the labels in two sets, those whose number has a 1 at some bit and those whose number has a 0

@@ -68,8 +68,7 @@ class NumPy(Backend):
 
     def class_indices(self, labels: Array, classes: int | None = None) -> Array:
         """In threads, without the checks of ``clip``."""
-        if labels.dtype not in (np.int32, np.int64):
-            labels = labels.astype(np.int64 if labels.dtype.kind == "u" and labels.itemsize > 2 else np.int32)
+        labels = super().class_indices(labels)
         if classes is None:
             return labels
         found = np.empty(labels.shape, labels.dtype)
@@ -109,8 +108,7 @@ class NumPy(Backend):
 
     def softmax_sums(
         self, scores: Array, labels: Array, valid: Array | None, weights: Array | None,
-        wanted: Sequence[str] = ("log_p",), mix: Array | None = None, keep: bool = False,
-        channels_last: bool = False,
+        wanted: Sequence[str], mix: Array | None = None, keep: bool = False, channels_last: bool = False,
         threads: int | None = None,
     ) -> tuple[dict[str, Array], Pullback | None]:  # fmt: skip
         """In place, in pieces, in threads: half the time of whole arrays, in the memory of a gradient."""

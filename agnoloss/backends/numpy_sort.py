@@ -66,13 +66,9 @@ class SortedSums:
         images, c = row
         place = self.place[images, c]
         errors = place.reshape(-1)
-        of_labels = self.foreground.ndim == 2
-        foreground, background = amounts(
-            np,
-            (self.foreground[images] == c if of_labels else self.foreground[images, c]).reshape(-1),
-            self._of_row(self.valid, images, c),
-            self._of_row(self.weights, images, c),
-        )
+        here = self.foreground[images, c] if self.foreground.ndim == 3 else self.foreground[images] == c
+        valid, weights = self._of_row(self.valid, images, c), self._of_row(self.weights, images, c)
+        foreground, background = amounts(np, here.reshape(-1), valid, weights)
         whole = np.int64 if self.weights is None else np.float64
         true = float(np.sum(foreground, dtype=whole))
         if not self.matters(c, true):

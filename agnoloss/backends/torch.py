@@ -57,6 +57,8 @@ class Torch(Backend):
     def differs(self, targets: Array, label: int) -> Array:
         """In host memory by NumPy: threads of torch's that wait for its next operation take NumPy's cores."""
         if not in_host_memory(targets):
+            if targets.dtype is torch.int64 and abs(label) < 2**31 - 1 and compiles():
+                targets = targets.clamp(-(2**31), 2**31 - 1).to(torch.int32)  # see `class_indices`
             return super().differs(targets, label)
         return torch.from_numpy(NUMPY.differs(targets.detach().numpy(), label))
 
@@ -103,8 +105,7 @@ class Torch(Backend):
 
     def softmax_sums(
         self, scores: Array, labels: Array, valid: Array | None, weights: Array | None,
-        wanted: Sequence[str] = ("log_p",), mix: Array | None = None, keep: bool = False,
-        channels_last: bool = False,
+        wanted: Sequence[str], mix: Array | None = None, keep: bool = False, channels_last: bool = False,
     ) -> tuple[dict[str, Array], Pullback | None]:  # fmt: skip
         """With one rule for autograd: on a CPU NumPy's, in views of the tensors' memory."""
         given = (scores, labels, valid, weights, mix)

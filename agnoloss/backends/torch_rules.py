@@ -9,17 +9,19 @@ the compiler finds that it is there already.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from . import closed_forms
 from .base import Backend
 from .chunks import Function, Sums, sums_and_gradient
 from .closed_forms import Pullback
 from .numpy import BACKEND as NUMPY
-from .torch_state import in_host_memory
+from .torch_state import compiles, in_host_memory
 
 Outcome = tuple[Mapping[str, Any], Pullback | None]
 
@@ -85,7 +87,10 @@ def _names(name: str, options: tuple[Any, ...]) -> tuple[str, ...]:
 
 def _closed(name: str, backend: Any, given: Any, options: tuple[Any, ...]) -> Outcome:
     """In tensors, as the standard has it."""
-    outcome: Outcome = getattr(Backend, name)(backend, *given[:4], *options, *given[4:])
+    hook: Any = getattr(Backend, name)
+    if name == "softmax_sums":  # compiled, masked scores would be masked anew in each loop
+        hook = partial(closed_forms.softmax_sums, bare=compiles())
+    outcome: Outcome = hook(backend, *given[:4], *options, *given[4:])
     return outcome
 
 

@@ -9,6 +9,7 @@ import pytest
 
 import agnoloss
 from agnoloss import losses
+from agnoloss.backends import Backend
 from agnoloss.docstrings import documented
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -110,3 +111,10 @@ def test_a_function_without_docstring_stays_without():
         return predictions
 
     assert example.__doc__ is None  # all are so under python -OO
+
+
+def test_every_hook_of_the_backend_layer_is_in_the_table_of_its_page():
+    hooks = [name for name, hook in vars(Backend).items() if inspect.isfunction(hook) and name[0] != "_"]
+    page = (DOCS / "backends.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| `(\w+)` \|", page, flags=re.MULTILINE)
+    assert rows == hooks
