@@ -218,6 +218,28 @@ def test_equal_weights_of_the_two_sides(backend, loss, plain, options):
     assert float(half) == pytest.approx(float(whole) / 2)
 
 
+@pytest.mark.parametrize("mode", ["binary", "multiclass"])
+@pytest.mark.parametrize("score", [INF, -INF, math.nan, -3e38, 3e38])
+def test_one_ignored_score_is_not_seen(backend, mode, score):
+    """Whichever it is: each shows in another way."""
+    z, y = np.linspace(-1, 1, 8).reshape(1, 2, 4), np.asarray([[1, 0, 7, 1]])
+    z, spoilt = (z[:, 0], z[:, 0].copy()) if mode == "binary" else (z, z.copy())
+    spoilt.reshape(-1)[2] = score
+    arrays, words = (backend.array(z), backend.array(spoilt)), {"mode": mode, "ignore_index": 7}
+    for loss in (cross_entropy_loss, dice_cross_entropy_loss):
+        found = [value_and_grad(loss)(array, backend.array(y), **words) for array in arrays]
+        for a, b in zip(*found, strict=True):
+            np.testing.assert_allclose(backend.numpy(b), backend.numpy(a), rtol=1e-13, atol=0)
+
+
+def test_the_rarity_of_an_absent_class(backend):
+    """It has a slope by the targets, and dividing by its count nowhere shows."""
+    z, y = np.linspace(-1, 1, 12).reshape(1, 3, 4), np.zeros((1, 3, 4))
+    y[:, 0] = 1.0
+    slope = grad(exponential_logarithmic_loss, 1)(backend.array(z), backend.array(y))
+    assert np.all(np.isfinite(backend.numpy(slope)))
+
+
 def test_the_least_probability_was_not_raised(backend):
     """Below it the gradient is 0."""
     p, y = backend.array(np.asarray([[1e-7, 0.9e-7]])), backend.array(np.asarray([[1, 1]]))
