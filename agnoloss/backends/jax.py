@@ -12,7 +12,7 @@ import numpy as np
 
 from ..array import Array
 from . import distances, jax_rules
-from .base import Backend
+from .base import Backend, fits
 from .closed_forms import Pullback
 from .distances import OfRows
 from .numpy import BACKEND as NUMPY
@@ -44,6 +44,12 @@ class Jax(Backend):
         if labels.dtype in (jnp.uint32, jnp.uint64) and not jax.config.jax_enable_x64:
             labels = jnp.minimum(labels, np.iinfo(np.int32).max).astype(jnp.int32)
         return super().class_indices(labels, classes)
+
+    def differs(self, targets: Array, label: int) -> Array:
+        """By an array where JAX would take a Python integer to be of 32 bits with a sign."""
+        if targets.dtype == jnp.uint32 and fits("uint32", label):
+            return targets != jnp.asarray(label, targets.dtype)
+        return super().differs(targets, label)
 
     def outliers(
         self, array: Array, low: float, high: float, ignored: tuple[int, ...] = ()
