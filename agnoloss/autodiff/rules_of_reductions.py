@@ -142,35 +142,23 @@ def sort(tape: Any, a: Any, /, *, axis: int = -1, descending: bool = False, stab
 
 @rule
 def matmul(tape: Any, a: Any, b: Any, /) -> Any:
+    """Of matrices; a vector gets an axis, which the product loses."""
+    expand, squeeze = RULES["expand_dims"], RULES["squeeze"]
+    if b.ndim == 1:
+        return squeeze(tape, matmul(tape, a, expand(tape, b, axis=1)), axis=-1)
+    if a.ndim == 1:
+        return squeeze(tape, matmul(tape, expand(tape, a, axis=0), b), axis=-2)
     xp, x, y = tape.inner.xp, tape.plain(a), tape.plain(b)
-    left = x if x.ndim > 1 else xp.expand_dims(x, axis=0)
-    right = y if y.ndim > 1 else xp.expand_dims(y, axis=1)
-
-    def whole(g: Any) -> Any:
-        """Gradient with the axes that vectors lost."""
-        g = g if x.ndim > 1 else xp.expand_dims(g, axis=max(y.ndim, 2) - 2)
-        return g if y.ndim > 1 else xp.expand_dims(g, axis=-1)
-
-    def of_a(g: Any) -> Any:
-        share = unbroadcast(xp, xp.matmul(whole(g), xp.matrix_transpose(right)), left.shape)
-        return xp.reshape(share, x.shape)
-
-    def of_b(g: Any) -> Any:
-        share = unbroadcast(xp, xp.matmul(xp.matrix_transpose(left), whole(g)), right.shape)
-        return xp.reshape(share, y.shape)
-
-    return tape.note(xp.matmul(x, y), (a, of_a), (b, of_b))
+    return tape.note(
+        xp.matmul(x, y),
+        (a, lambda g: unbroadcast(xp, xp.matmul(g, xp.matrix_transpose(y)), x.shape)),
+        (b, lambda g: unbroadcast(xp, xp.matmul(xp.matrix_transpose(x), g), y.shape)),
+    )
 
 
 @rule
 def vecdot(tape: Any, a: Any, b: Any, /, *, axis: int = -1) -> Any:
-    xp, x, y = tape.inner.xp, tape.plain(a), tape.plain(b)
-    place = axis if axis < 0 else axis - max(x.ndim, y.ndim)
-    return tape.note(
-        xp.vecdot(x, y, axis=axis),
-        (a, lambda g: unbroadcast(xp, xp.expand_dims(g, axis=place) * y, x.shape)),
-        (b, lambda g: unbroadcast(xp, xp.expand_dims(g, axis=place) * x, y.shape)),
-    )
+    return RULES["sum"](tape, RULES["multiply"](tape, a, b), axis=axis)
 
 
 @rule

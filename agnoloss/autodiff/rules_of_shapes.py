@@ -85,16 +85,13 @@ def meshgrid(tape: Any, /, *arrays: Any, indexing: str = "xy") -> Any:
 
 @rule
 def tile(tape: Any, a: Any, repetitions: tuple[int, ...], /) -> Any:
-    xp, x = tape.inner.xp, tape.plain(a)
-    ndim = max(x.ndim, len(repetitions))
+    ndim = max(a.ndim, len(repetitions))
     times = (1,) * (ndim - len(repetitions)) + tuple(repetitions)
-    sizes = (1,) * (ndim - x.ndim) + tuple(x.shape)
-    pairs = tuple(n for pair in zip(times, sizes, strict=True) for n in pair)
-
-    def back(g: Any) -> Any:
-        return xp.reshape(xp.sum(xp.reshape(g, pairs), axis=tuple(range(0, 2 * ndim, 2))), x.shape)
-
-    return tape.note(xp.tile(x, repetitions), (a, back))
+    sizes = (1,) * (ndim - a.ndim) + tuple(a.shape)
+    pairs = list(zip(times, sizes, strict=True))
+    once = RULES["reshape"](tape, a, tuple(n for _, size in pairs for n in (1, size)))
+    every = broadcast_to(tape, once, tuple(n for pair in pairs for n in pair))
+    return RULES["reshape"](tape, every, tuple(t * n for t, n in pairs))
 
 
 @rule

@@ -27,7 +27,6 @@ def sorted_sums(
     errors, slopes = errors_and_slopes(backend, scores, foreground, link)
     if valid is not None:  # an ignored pixel sorts last
         errors = xp.where(valid, errors, 0.0)
-    sides = amounts(xp, foreground, valid, weights)
 
     def rows(values: Array) -> Array:
         if per_image:
@@ -39,7 +38,7 @@ def sorted_sums(
             return xp.reshape(values, (images, classes, count))
         return xp.permute_dims(xp.reshape(values, (classes, images, count)), (1, 0, 2))
 
-    sides = tuple(map(rows, sides))
+    sides = tuple(map(rows, amounts(xp, foreground, valid, weights)))
     true = xp.sum(sides[0], axis=-1, keepdims=True)
 
     def of_sorted(backend: Backend, dtype: Any, *sorted_sides: Array) -> Array:

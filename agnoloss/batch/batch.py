@@ -55,6 +55,7 @@ class Batch:
         self.dtype = self.xp.float32 if kind == "half" else predictions.dtype
         of_targets = owner.kind(targets)
         self.integer_targets = of_targets == "integer"
+        self.one_is_true = self.integer_targets and 1 not in self.ignored
         values.check_kind(self, targets, of_targets)
         outliers = owner.outliers(targets, 0, self.highest, self.ignored)
         targets = backend.convert(targets, owner, "targets")
@@ -150,7 +151,7 @@ class Batch:
     @lazy_property
     def targets(self) -> Array:
         """Dense targets (N, C, P), in range everywhere."""
-        if self.labels is not None or self._plain:
+        if self.labels is not None or self.one_is_true:
             return self.xp.astype(self.one_hot, self.dtype)
         return self.xp.astype(values.counted_targets(self, fill=0), self.dtype)
 
@@ -159,12 +160,7 @@ class Batch:
         """Which class a pixel has, (N, C, P): its label, or the targets above one half."""
         if self.labels is not None:
             return self.is_class(self.labels)
-        return self.given_targets == 1 if self._plain else self.targets > 0.5
-
-    @property
-    def _plain(self) -> bool:
-        """Whether an element is true where its target is 1, and only there."""
-        return self.integer_targets and 1 not in self.ignored
+        return self.given_targets == 1 if self.one_is_true else self.targets > 0.5
 
     def is_class(self, labels: Array) -> Array:
         """Where each class is that of labels (N, P): (N, C, P)."""

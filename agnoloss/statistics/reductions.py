@@ -59,13 +59,12 @@ def _sums(p: Probabilities, terms: Terms, options: tuple[Any, ...]) -> tuple[Arr
     batch, xp = p.batch, p.xp
     total = xp.sum(batch.weighted(loss))
     if share is not None:
-        return total, xp.sum(
-            batch.weighted(share if batch.multiclass else xp.broadcast_to(share, loss.shape))
-        )
-    if batch.weights is None:
+        share = batch.weighted(xp.broadcast_to(share, loss.shape))
+    elif batch.weights is None:
         return total, xp.zeros_like(total) + math.prod(loss.shape)  # sizes stay symbolic in torch.export
-    alike = batch.multiclass or batch.num_classes == 1
-    return total, xp.sum(batch.weights if alike else xp.broadcast_to(batch.weights, loss.shape))
+    else:
+        share = xp.broadcast_to(batch.weights, loss.shape)
+    return total, xp.sum(share)
 
 
 def weigh_elements(batch: Batch, loss: Array) -> tuple[Array, Array | None]:
