@@ -72,11 +72,8 @@ class SortedSums:
         here = self.foreground[images, c] if self.foreground.ndim == 3 else self.foreground[images] == c
         here = here.reshape(-1)
         valid, weights = self._of_row(self.valid, images, c), self._of_row(self.weights, images, c)
-
-        def total(side: Array) -> float:
-            return float(np.sum(side, dtype=np.int64 if weights is None else np.float64))
-
-        true = total(amounts(np, here, valid, weights)[0])
+        whole = np.int64 if weights is None else np.float64
+        true = float(np.sum(amounts(np, here, valid, weights)[0], dtype=whole))
         if not self.matters(c, true):
             place[...] = 0.0
             return 0.0, true
@@ -87,8 +84,8 @@ class SortedSums:
             part = self.weigh(self.backend, g.dtype, foreground, background, intersection, union)
             g[at] = part
             loss += float(np.sum(falling * part))
-            intersection -= total(foreground)
-            union += total(background)
+            intersection -= float(np.sum(foreground, dtype=whole))
+            union += float(np.sum(background, dtype=whole))
         place[...] = g.reshape(place.shape)
         return loss, true
 

@@ -63,7 +63,8 @@ def _sums(p: Probabilities, terms: Terms, options: tuple[Any, ...]) -> tuple[Arr
     elif batch.weights is None:
         return total, xp.zeros_like(total) + math.prod(loss.shape)  # sizes stay symbolic in torch.export
     else:
-        share = xp.broadcast_to(batch.weights, loss.shape)
+        alike = batch.multiclass or batch.num_classes == 1
+        share = batch.weights if alike else xp.broadcast_to(batch.weights, loss.shape)
     return total, xp.sum(share)
 
 
