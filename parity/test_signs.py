@@ -9,29 +9,29 @@ from .signs import Broken, signs
 from .test_page import KNOWN, compare, labelled, names_in
 
 FORMULAS = {
-    "balanced_cross_entropy_loss": ("losses/cross_entropy.py:_balanced",),
+    "balanced_cross_entropy_loss": ("losses/cross_entropy.py:_balanced_terms",),
     "boundary_loss": ("maps.py:signed_distances",),
-    "combo_loss": ("losses/compound.py:combo_loss", "losses/compound.py:_element_sums"),
-    "cost_sensitive_cross_entropy_loss": ("losses/cross_entropy_variants.py:_cost_sensitive",),
+    "combo_loss": ("losses/compound.py:combo_loss", "losses/compound.py:_two_sided_terms"),
+    "cost_sensitive_cross_entropy_loss": ("losses/cross_entropy_variants.py:_cost_terms",),
     "cross_entropy_loss": (
         "losses/cross_entropy.py:multiclass_terms",
         "losses/cross_entropy.py:binary_terms",
     ),
     "dice_cross_entropy_loss": ("losses/compound.py:dice_cross_entropy_loss",),
-    "dice_loss": ("counts.py:dice",),
-    "dice_score": ("counts.py:dice",),
+    "dice_loss": ("losses/region.py:dice",),
+    "dice_score": ("losses/region.py:dice",),
     "exponential_logarithmic_loss": ("losses/compound.py:exponential_logarithmic_loss",),
-    "focal_loss": ("losses/focal.py:_focal.term",),
+    "focal_loss": ("losses/focal.py:_terms.focal",),
     "focal_modulation": ("losses/focal.py:focal_modulation",),
-    "focal_tversky_loss": ("counts.py:tversky",),
+    "focal_tversky_loss": ("losses/region.py:tversky",),
     "generalized_dice_loss": ("losses/region_variants.py:generalized_dice",),
-    "iou": ("counts.py:jaccard",),
-    "jaccard_loss": ("counts.py:jaccard",),
-    "log_cosh_dice_loss": ("elementary.py:log_cosh", "counts.py:dice"),
-    "lovasz_hinge_loss": ("losses/lovasz.py:_hinges",),
+    "iou": ("losses/region.py:jaccard",),
+    "jaccard_loss": ("losses/region.py:jaccard",),
+    "log_cosh_dice_loss": ("statistics/safe_math.py:log_cosh", "losses/region.py:dice"),
+    "lovasz_hinge_loss": ("backends/sorting.py:errors_and_slopes",),
     "lovasz_softmax_loss": ("losses/lovasz.py:jaccard_differences",),
-    "top_k_cross_entropy_loss": ("losses/cross_entropy_variants.py:_hardest",),
-    "tversky_loss": ("counts.py:tversky",),
+    "top_k_cross_entropy_loss": ("losses/cross_entropy_variants.py:_hardest_terms",),
+    "tversky_loss": ("losses/region.py:tversky",),
 }
 """Where the formula of a function stands."""
 
@@ -72,8 +72,8 @@ def test_every_formula_has_a_sign_and_a_row():
 
 def test_the_real_package_is_left_as_it_is(monkeypatch):
     row = next(row for row in ROWS_OF_THE_PAGE if row.ours == "dice_loss(z, y, smooth=0)")
-    (mutant,) = PLACES["counts.py:dice"]
-    assert mutant.old == "predicted + true"
+    (mutant,) = PLACES["losses/region.py:dice"]
+    assert mutant.old == "p + t"
     before = KNOWN["dice_loss"]
     assert fails(row, mutant, monkeypatch)
     assert KNOWN["dice_loss"] is before

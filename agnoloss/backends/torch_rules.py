@@ -135,7 +135,10 @@ class _Chunks(torch.autograd.Function):
         gradient, ctx.gradient = ctx.gradient, None  # given away: another is computed anew
         if gradient is None:
             _, gradient = _sums_and_gradient(ctx.function, ctx.count, values, ctx.others)
-        return None, None, torch.from_numpy(gradient) * g, *nothing
+        if not in_host_memory(g):
+            return None, None, torch.from_numpy(gradient) * g, *nothing
+        gradient *= g.numpy()
+        return None, None, torch.from_numpy(gradient), *nothing
 
 
 def _sums_and_gradient(
