@@ -77,7 +77,7 @@ def softmax_sums(
         slope = of_own = of_u = xp.zeros_like(own)
         slope = column(slope, axis=1)
         if not {"p", "p2", "tp"}.isdisjoint(given):
-            # g_c is the gradient of p_c, g_y the label's own; rest is the sum of p_c g_c over the others
+            # g_c + [c = y] a is the gradient of p_c; rest is the sum of p_c g_c over c other than y
             g, g_y, squares = slope, of_own, of_own
             if "p" in given:
                 g, g_y = column(given["p"], axis=2), backend.gather(given["p"], labels)
@@ -85,12 +85,12 @@ def softmax_sums(
                 b = column(given["p2"], axis=2)
                 g, g_y = g + 2 * p * b, g_y + 2 * p_y * backend.gather(given["p2"], labels)
                 squares = xp.sum(p * p * b, axis=1)
-            if "tp" in given:
-                g_y = g_y + backend.gather(given["tp"], labels)
+            a = backend.gather(given["tp"], labels) if "tp" in given else xp.zeros_like(own)
             rest = xp.sum(xp.where(here, 0.0, p * g), axis=1)
             mean = rest + p_y * g_y
-            # u p_c (g_c - sum_k p_k g_k);  1 - p_y in place of p_y where c = y
-            slope, of_own, of_u = g - column(mean, axis=1), p_y * (g_y * q - rest), mean - squares
+            # u p_c (g_c - sum_k p_k g_k - p_y a), whose last term may be all there is; 1 - p_y where c = y
+            slope, of_own = g - column(mean, axis=1) - column(p_y * a, axis=1), p_y * ((g_y + a) * q - rest)
+            of_u = mean + p_y * a - squares
             if u is not None:
                 slope, of_own = slope * column(u, axis=1), of_own * u
         if "log_p" in given:

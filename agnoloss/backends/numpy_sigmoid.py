@@ -9,11 +9,8 @@ import numpy as np
 
 from ..array import Array
 from .closed_forms import smaller
-from .numpy_softmax import SMALL, Piece, pieces
+from .numpy_softmax import ELEMENTS, SMALL, Piece, pieces
 from .threads import in_threads
-
-_PIECE = 65_536
-"""Scores of a piece, with half a dozen arrays of them in each thread."""
 
 _SLOPES = {"p", "p2", "py", "tp"}
 """Sums that depend on the scores."""
@@ -30,7 +27,7 @@ class SigmoidSums:
         self.hard = targets.dtype.kind in "biu"
         self.threads = threads if scores.size >= SMALL else 1
         images, channels, count = scores.shape
-        self.pieces = pieces(images, count, max(_PIECE // max(channels, 1), 1))
+        self.pieces = pieces(images, count, max(ELEMENTS // max(channels, 1), 1))
         self.log_p = np.empty(scores.shape, scores.dtype) if "log_p" in wanted else None
         self.sums = tuple(name for name in wanted if name != "log_p")
         # NaN and infinite scores are rare, and show: they are masked where that is needed

@@ -20,6 +20,9 @@ Piece = tuple[slice, slice]
 PIECE = 400_000
 """Scores of a piece: with fewer Python takes a part of the time, with more they leave the cache."""
 
+ELEMENTS = 65_536
+"""The same, where half a dozen arrays of them lie in memory for each thread."""
+
 SMALL = 200_000
 """With fewer scores threads cost more than they save."""
 
@@ -220,19 +223,17 @@ class SoftmaxSums:
                 squares, b2_y = np.einsum("ncp,ncp,nc->np", e, e, b2), lookup(b2, labels)
                 g, rest, g_y = g + 2 * e * b2[:, :, None], rest + 2 * squares, g_y + 2 * p_y * b2_y
                 squares = squares + p_y * p_y * b2_y
-            if a is not None:
-                g_y = g_y + lookup(a, labels)
-            shift = rest + p_y * g_y
-            own = p_y * (g_y * q - rest)
+            shift, a_y = rest + p_y * g_y, zero if a is None else lookup(a, labels)
+            own, tilt = p_y * ((g_y + a_y) * q - rest), p_y * a_y
             if mean is not None:
-                mean[piece] = shift - squares
+                mean[piece] = shift + tilt - squares
                 if "y" in given:
                     mean[piece] += lookup(given["y"][n], labels)
                 if valid is not None:
                     mean[piece] *= valid
             if self.weights is not None:
                 u = self.weights[piece]
-                own, shift, g = own * u, shift * u, g * u[:, None]
+                own, shift, tilt, g = own * u, shift * u, tilt * u, g * u[:, None]
             if "log_p" in given:
                 d = given["log_p"][piece]
                 own, shift = own + d * q, shift + d
@@ -240,7 +241,9 @@ class SoftmaxSums:
                 s = given["mixed"][piece] if valid is None else given["mixed"][piece] * valid
                 share = s * self.mix.sum()
                 own, shift = own + s * self.mix[labels] - share * p_y, shift + share
-            e *= g - shift[:, None]
+            slope = g - shift[:, None]
+            slope -= tilt[:, None]  # all there is where another class has all the probability
+            e *= slope
             if "mixed" in given:
                 e += s[:, None] * self.mix[:, None]
             memory, at = self._own_entries(piece, place)

@@ -12,12 +12,9 @@ from typing import Any
 import numpy as np
 
 from ..array import Array
-from .numpy_softmax import SMALL, Piece, pieces
+from .numpy_softmax import ELEMENTS, SMALL, Piece, pieces
 from .sorting import amounts, errors_and_slopes
 from .threads import in_threads
-
-_PIECE = 100_000
-"""Scores whose errors are computed together: a dozen arrays of them lie in memory for each thread."""
 
 
 class SortedSums:
@@ -33,7 +30,7 @@ class SortedSums:
         self.weigh, self.per_image, self.matters = weigh, per_image, matters
         self.threads = threads if scores.size >= SMALL else 1
         images, classes, count = scores.shape
-        self.pieces = pieces(images, count, max(_PIECE // max(classes, 1), 1))
+        self.pieces = pieces(images, count, max(ELEMENTS // max(classes, 1), 1))
         self.shape = (images, classes) if per_image else (classes,)
         self.outputs = self._look()
 
