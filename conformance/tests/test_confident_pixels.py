@@ -1,10 +1,12 @@
 """Late in training most pixels are right by a margin: what is left of loss and gradient is still exact."""
 
 import dataclasses
+import math
 
+import numpy as np
 import pytest
 
-from agnoloss import cross_entropy_loss
+from agnoloss import cross_entropy_loss, dice_loss, grad
 from agnoloss.compat import array_namespace
 
 from ..laws.all_laws import BY_NAME, breaches
@@ -33,3 +35,11 @@ def test_a_formula_without_cancellation_obeys(backend):
     by_log1p.__name__ = cross_entropy_loss.__name__
     entry = dataclasses.replace(PROMISED[0], function=by_log1p, modes=("multiclass",))
     assert not list(map(str, breaches(CONFIDENT, entry, backend)))
+
+
+
+def test_a_pixel_sure_of_another_class_keeps_its_gradient(backend):
+    """One pixel of class 1, p = (1 - e, e): d loss / d p = (1/8, -3/8), so d z = p_0 p_1 (1/2, -1/2)."""
+    gradient = grad(dice_loss)(backend.array(np.asarray([[[0.0], [-260.0]]])), backend.array([[1]]))
+    half = math.exp(-260) / 2
+    np.testing.assert_allclose(backend.numpy(gradient), [[[half], [-half]]], rtol=1e-12)
