@@ -37,7 +37,6 @@ def test_a_formula_without_cancellation_obeys(backend):
     assert not list(map(str, breaches(CONFIDENT, entry, backend)))
 
 
-
 def test_a_pixel_sure_of_another_class_keeps_its_gradient(backend):
     """One pixel of class 1, p = (1 - e, e): d loss / d p = (1/8, -3/8), so d z = p_0 p_1 (1/2, -1/2)."""
     gradient = grad(dice_loss)(backend.array(np.asarray([[[0.0], [-260.0]]])), backend.array([[1]]))
