@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import partial
 from typing import Any, NamedTuple
 
+from . import words
 from .array import Array
 from .backends import backend_of
 from .batch import Batch, checks
@@ -43,11 +44,10 @@ class Counts(NamedTuple):
 
 @documented
 def confusion(
-    predictions: Array, targets: Array, /, *, hard: bool = False,
-    mode: str = "multiclass", from_logits: bool = True, axis: int = 1,
-    ignore_index: int | Sequence[int] | None = None, pixel_weights: Array | None = None,
-    num_classes: int | None = None, per_image: bool = False,
-    all_reduce: Callable[[Array], Array] | None = None,
+    predictions: Array, targets: Array, *, hard: bool = False, mode: words.Mode = "multiclass",
+    from_logits: bool = True, axis: int = 1, ignore_index: words.IgnoreIndex = None,
+    pixel_weights: Array | None = None, num_classes: int | None = None, per_image: bool = False,
+    all_reduce: words.AllReduce = None,
 ) -> Counts:  # fmt: skip
     """Count what is right, false and missed in each class, so that it can be added up.
 
@@ -125,7 +125,7 @@ def _batch(predictions: Array, targets: Array, hard: bool, num_classes: int | No
     return Batch(xp.astype(one_hot, xp.float32), targets, **(options | {"from_logits": False, "axis": 1}))
 
 
-def dice_score(counts: Counts, *, smooth: float | tuple[float, float] = 0.0, absent: float = 1.0) -> Array:
+def dice_score(counts: Counts, *, smooth: words.Smooth = 0.0, absent: float = 1.0) -> Array:
     """Dice score (F1) of each class from confusion counts: (2 tp + s) / (2 tp + fp + fn + s).
 
     Parameters
@@ -152,7 +152,7 @@ def dice_score(counts: Counts, *, smooth: float | tuple[float, float] = 0.0, abs
     return _score(partial(dice, smooth=smooth), counts, absent)
 
 
-def jaccard_score(counts: Counts, *, smooth: float | tuple[float, float] = 0.0, absent: float = 1.0) -> Array:
+def jaccard_score(counts: Counts, *, smooth: words.Smooth = 0.0, absent: float = 1.0) -> Array:
     """Intersection over union of each class: (tp + s) / (tp + fp + fn + s).
 
     Parameters
@@ -181,7 +181,7 @@ def jaccard_score(counts: Counts, *, smooth: float | tuple[float, float] = 0.0, 
 
 def tversky_score(
     counts: Counts, *, alpha: float = 0.3, beta: float = 0.7,
-    smooth: float | tuple[float, float] = 0.0, absent: float = 1.0,
+    smooth: words.Smooth = 0.0, absent: float = 1.0,
 ) -> Array:  # fmt: skip
     """Tversky index of each class: (tp + s) / (tp + alpha fp + beta fn + s).
 
@@ -221,12 +221,11 @@ def _score(formula: Callable[..., Array], counts: Counts, absent: float) -> Arra
 
 @documented
 def iou(
-    predictions: Array, targets: Array, /, *,
-    mode: str = "multiclass", from_logits: bool = True, axis: int = 1,
-    ignore_index: int | Sequence[int] | None = None, pixel_weights: Array | None = None,
-    class_weights: Sequence[float] | Array | str | None = None, classes: str | Sequence[int] = "all",
-    per_image: bool = False, absent: float = 1.0, num_classes: int | None = None,
-    reduction: str = "mean", all_reduce: Callable[[Array], Array] | None = None,
+    predictions: Array, targets: Array, *, mode: words.Mode = "multiclass", from_logits: bool = True,
+    axis: int = 1, ignore_index: words.IgnoreIndex = None, pixel_weights: Array | None = None,
+    class_weights: words.ClassWeights = None, classes: words.ClassChoice = "all", per_image: bool = False,
+    absent: words.Number = 1.0, num_classes: int | None = None, reduction: words.Reduction = "mean",
+    all_reduce: words.AllReduce = None,
 ) -> Array:  # fmt: skip
     """Intersection over union of the predicted classes, the metric of segmentation.
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
+from .. import words
 from ..array import Array
 from ..backends import backend_of
 from ..batch import Batch, checks
@@ -22,12 +23,11 @@ EPS = 1e-7
 
 @documented
 def boundary_loss(
-    predictions: Array, targets: Array | None, /, *,
-    mode: str = "multiclass", from_logits: bool = True, axis: int = 1,
-    ignore_index: int | Sequence[int] | None = None, pixel_weights: Array | None = None,
-    class_weights: Sequence[float] | Array | str | None = None, classes: str | Sequence[int] | None = None,
+    predictions: Array, targets: Array | None, *, mode: words.Mode = "multiclass", from_logits: bool = True,
+    axis: int = 1, ignore_index: words.IgnoreIndex = None, pixel_weights: Array | None = None,
+    class_weights: words.ClassWeights = None, classes: words.ClassChoice | None = None,
     distance_maps: Array | None = None, spacing: float | Sequence[float] | None = None,
-    reduction: str = "mean", all_reduce: Callable[[Array], Array] | None = None,
+    reduction: words.Reduction = "mean", all_reduce: words.AllReduce = None,
 ) -> Array:  # fmt: skip
     """Pull a predicted border towards the true one: probability costs its signed distance to the object.
 
@@ -142,11 +142,10 @@ def _given_distances(batch: Batch, distance_maps: Array) -> Array:
 
 @documented
 def boundary_f1_loss(
-    predictions: Array, targets: Array, /, *,
-    mode: str = "multiclass", from_logits: bool = True, axis: int = 1,
-    ignore_index: int | Sequence[int] | None = None, pixel_weights: Array | None = None,
-    class_weights: Sequence[float] | Array | str | None = None, classes: str | Sequence[int] = "all",
-    theta0: int = 3, theta: int = 5, reduction: str = "mean",
+    predictions: Array, targets: Array, *, mode: words.Mode = "multiclass", from_logits: bool = True,
+    axis: int = 1, ignore_index: words.IgnoreIndex = None, pixel_weights: Array | None = None,
+    class_weights: words.ClassWeights = None, classes: words.ClassChoice = "all", theta0: int = 3,
+    theta: int = 5, reduction: words.Reduction = "mean",
 ) -> Array:  # fmt: skip
     """Make contours right: 1 - F1 of border pixels found within a tolerance.
 

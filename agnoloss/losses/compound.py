@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-
+from .. import words
 from ..array import Array
 from ..batch import Batch, checks
 from ..docstrings import documented
@@ -17,14 +16,13 @@ from .region import dice
 
 @documented
 def dice_cross_entropy_loss(
-    predictions: Array, targets: Array, /, *,
-    mode: str = "multiclass", from_logits: bool = True, axis: int = 1,
-    ignore_index: int | Sequence[int] | None = None, pixel_weights: Array | None = None,
-    class_weights: Sequence[float] | Array | str | None = None, classes: str | Sequence[int] = "all",
-    per_image: bool = False, average: str = "macro", dice_weight: float = 1.0,
-    cross_entropy_weight: float = 1.0, smooth: float | tuple[float, float] = 1.0, squared: bool = False,
-    pos_weight: float | Sequence[float] | Array | None = None, label_smoothing: float = 0.0,
-    reduction: str = "mean", all_reduce: Callable[[Array], Array] | None = None,
+    predictions: Array, targets: Array, *, mode: words.Mode = "multiclass", from_logits: bool = True,
+    axis: int = 1, ignore_index: words.IgnoreIndex = None, pixel_weights: Array | None = None,
+    class_weights: words.ClassWeights = None, classes: words.ClassChoice = "all", per_image: bool = False,
+    average: words.Average = "macro", dice_weight: words.Number = 1.0,
+    cross_entropy_weight: words.Number = 1.0, smooth: words.Smooth = 1.0, squared: bool = False,
+    pos_weight: words.PerClass | None = None, label_smoothing: words.Number = 0.0,
+    reduction: words.Reduction = "mean", all_reduce: words.AllReduce = None,
 ) -> Array:  # fmt: skip
     """Add Dice, for small objects, and cross entropy, for steady gradients: CE-Dice, BCE-Dice.
 
@@ -80,13 +78,11 @@ def dice_cross_entropy_loss(
 
 @documented
 def combo_loss(
-    predictions: Array, targets: Array, /, *,
-    mode: str = "multiclass", from_logits: bool = True, axis: int = 1,
-    ignore_index: int | Sequence[int] | None = None, pixel_weights: Array | None = None,
-    class_weights: Sequence[float] | Array | str | None = None, classes: str | Sequence[int] = "all",
-    per_image: bool = False, average: str = "macro", alpha: float = 0.5, beta: float = 0.5,
-    smooth: float | tuple[float, float] = 1.0,
-    reduction: str = "mean", all_reduce: Callable[[Array], Array] | None = None,
+    predictions: Array, targets: Array, *, mode: words.Mode = "multiclass", from_logits: bool = True,
+    axis: int = 1, ignore_index: words.IgnoreIndex = None, pixel_weights: Array | None = None,
+    class_weights: words.ClassWeights = None, classes: words.ClassChoice = "all", per_image: bool = False,
+    average: words.Average = "macro", alpha: words.Number = 0.5, beta: words.Number = 0.5,
+    smooth: words.Smooth = 1.0, reduction: words.Reduction = "mean", all_reduce: words.AllReduce = None,
 ) -> Array:  # fmt: skip
     """Balance overlap against cross entropy, and in it misses against false alarms.
 
@@ -146,14 +142,13 @@ def _two_sided_terms(p: Probabilities, beta: float) -> tuple[Array, Array | None
 
 @documented
 def exponential_logarithmic_loss(
-    predictions: Array, targets: Array, /, *,
-    mode: str = "multiclass", from_logits: bool = True, axis: int = 1,
-    ignore_index: int | Sequence[int] | None = None, pixel_weights: Array | None = None,
-    class_weights: Sequence[float] | Array | str | None = None, classes: str | Sequence[int] = "all",
-    per_image: bool = False, average: str = "macro", dice_weight: float = 0.8,
-    cross_entropy_weight: float = 0.2, gamma_dice: float = 0.3, gamma_cross_entropy: float = 0.3,
-    smooth: float | tuple[float, float] = 1.0,
-    reduction: str = "mean", all_reduce: Callable[[Array], Array] | None = None,
+    predictions: Array, targets: Array, *, mode: words.Mode = "multiclass", from_logits: bool = True,
+    axis: int = 1, ignore_index: words.IgnoreIndex = None, pixel_weights: Array | None = None,
+    class_weights: words.ClassWeights = None, classes: words.ClassChoice = "all", per_image: bool = False,
+    average: words.Average = "macro", dice_weight: words.Number = 0.8,
+    cross_entropy_weight: words.Number = 0.2, gamma_dice: words.Number = 0.3,
+    gamma_cross_entropy: words.Number = 0.3, smooth: words.Smooth = 1.0, reduction: words.Reduction = "mean",
+    all_reduce: words.AllReduce = None,
 ) -> Array:  # fmt: skip
     """Keep very small structures in sight: logarithms of Dice and of probabilities, to a power.
 

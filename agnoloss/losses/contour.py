@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
+from .. import words
 from ..array import Array
 from ..batch import Batch, checks
 from ..docstrings import documented
@@ -15,12 +16,11 @@ from ..statistics.spatial import need_axes, spatial, spatial_weights, sum_spatia
 
 @documented
 def active_contour_loss(
-    predictions: Array, targets: Array, /, *,
-    mode: str = "multiclass", from_logits: bool = True, axis: int = 1,
-    ignore_index: int | Sequence[int] | None = None, pixel_weights: Array | None = None,
-    class_weights: Sequence[float] | Array | str | None = None, classes: str | Sequence[int] = "all",
-    per_image: bool = False, weight: float = 10.0, eps: float = 1e-08,
-    reduction: str = "mean", all_reduce: Callable[[Array], Array] | None = None,
+    predictions: Array, targets: Array, *, mode: words.Mode = "multiclass", from_logits: bool = True,
+    axis: int = 1, ignore_index: words.IgnoreIndex = None, pixel_weights: Array | None = None,
+    class_weights: words.ClassWeights = None, classes: words.ClassChoice = "all", per_image: bool = False,
+    weight: words.Number = 10.0, eps: float = 1e-08, reduction: words.Reduction = "mean",
+    all_reduce: words.AllReduce = None,
 ) -> Array:  # fmt: skip
     """Make regions right and their borders short: the Chan-Vese energy of the predicted probabilities.
 

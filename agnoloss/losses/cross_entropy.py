@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
 from typing import Any
 
+from .. import words
 from ..array import Array
 from ..batch import Batch, checks
 from ..docstrings import documented
@@ -15,12 +15,11 @@ from ..statistics.safe_math import divide
 
 @documented
 def cross_entropy_loss(
-    predictions: Array, targets: Array, /, *,
-    mode: str = "multiclass", from_logits: bool = True, axis: int = 1,
-    ignore_index: int | Sequence[int] | None = None, pixel_weights: Array | None = None,
-    class_weights: Sequence[float] | Array | str | None = None,
-    pos_weight: float | Sequence[float] | Array | None = None, label_smoothing: float = 0.0,
-    reduction: str = "mean", all_reduce: Callable[[Array], Array] | None = None,
+    predictions: Array, targets: Array, *, mode: words.Mode = "multiclass", from_logits: bool = True,
+    axis: int = 1, ignore_index: words.IgnoreIndex = None, pixel_weights: Array | None = None,
+    class_weights: words.ClassWeights = None, pos_weight: words.PerClass | None = None,
+    label_smoothing: words.Number = 0.0, reduction: words.Reduction = "mean",
+    all_reduce: words.AllReduce = None,
 ) -> Array:  # fmt: skip
     """Make the probability of each pixel's true class large: the default of classification.
 
@@ -102,12 +101,10 @@ def binary_terms(p: Probabilities, e: float = 0.0, pos_weight: Array = 1.0) -> t
 
 @documented
 def balanced_cross_entropy_loss(
-    predictions: Array, targets: Array, /, *,
-    mode: str = "binary", from_logits: bool = True, axis: int = 1,
-    ignore_index: int | Sequence[int] | None = None, pixel_weights: Array | None = None,
-    class_weights: Sequence[float] | Array | str | None = None,
-    beta: float | Sequence[float] | Array | None = None,
-    reduction: str = "mean", all_reduce: Callable[[Array], Array] | None = None,
+    predictions: Array, targets: Array, *, mode: words.Mode = "binary", from_logits: bool = True,
+    axis: int = 1, ignore_index: words.IgnoreIndex = None, pixel_weights: Array | None = None,
+    class_weights: words.ClassWeights = None, beta: words.PerClass | None = None,
+    reduction: words.Reduction = "mean", all_reduce: words.AllReduce = None,
 ) -> Array:  # fmt: skip
     """Weigh few positives against many negatives, as for edges that cover 1 % of an image.
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from fractions import Fraction
 from functools import partial
 from typing import Any
 
+from .. import words
 from ..array import Array
 from ..backends import Backend
 from ..batch import Batch, checks
@@ -19,12 +20,10 @@ from .cross_entropy import binary_terms, multiclass_terms
 
 @documented
 def cost_sensitive_cross_entropy_loss(
-    predictions: Array, targets: Array, /, *,
-    mode: str = "multiclass", from_logits: bool = True, axis: int = 1,
-    ignore_index: int | Sequence[int] | None = None, pixel_weights: Array | None = None,
-    class_weights: Sequence[float] | Array | str | None = None,
-    cost_matrix: Sequence[Sequence[float]] | Array,
-    reduction: str = "mean", all_reduce: Callable[[Array], Array] | None = None,
+    predictions: Array, targets: Array, *, mode: words.Mode = "multiclass", from_logits: bool = True,
+    axis: int = 1, ignore_index: words.IgnoreIndex = None, pixel_weights: Array | None = None,
+    class_weights: words.ClassWeights = None, cost_matrix: Sequence[Sequence[float]] | Array,
+    reduction: words.Reduction = "mean", all_reduce: words.AllReduce = None,
 ) -> Array:  # fmt: skip
     """Make some confusions dearer than others: a pedestrian taken for road, for example.
 
@@ -75,10 +74,9 @@ def _cost_terms(p: Probabilities, costs: Array) -> tuple[Array, Array | None]:
 
 @documented
 def top_k_cross_entropy_loss(
-    predictions: Array, targets: Array, /, *,
-    mode: str = "multiclass", from_logits: bool = True, axis: int = 1,
-    ignore_index: int | Sequence[int] | None = None, pixel_weights: Array | None = None,
-    class_weights: Sequence[float] | Array | str | None = None, k: float = 0.1, reduction: str = "mean",
+    predictions: Array, targets: Array, *, mode: words.Mode = "multiclass", from_logits: bool = True,
+    axis: int = 1, ignore_index: words.IgnoreIndex = None, pixel_weights: Array | None = None,
+    class_weights: words.ClassWeights = None, k: float = 0.1, reduction: words.Reduction = "mean",
 ) -> Array:  # fmt: skip
     """Learn from the hardest pixels of the batch alone: online hard example mining.
 
@@ -148,11 +146,10 @@ def _first(backend: Backend, dtype: Any, counts: Array, k: Fraction) -> Array:
 
 @documented
 def conservative_loss(
-    predictions: Array, targets: Array, /, *,
-    mode: str = "multiclass", from_logits: bool = True, axis: int = 1,
-    ignore_index: int | Sequence[int] | None = None, pixel_weights: Array | None = None,
-    class_weights: Sequence[float] | Array | str | None = None, lam: float = 5.0, base: float = math.e,
-    eps: float = 1e-06, reduction: str = "mean", all_reduce: Callable[[Array], Array] | None = None,
+    predictions: Array, targets: Array, *, mode: words.Mode = "multiclass", from_logits: bool = True,
+    axis: int = 1, ignore_index: words.IgnoreIndex = None, pixel_weights: Array | None = None,
+    class_weights: words.ClassWeights = None, lam: words.Number = 5.0, base: float = math.e,
+    eps: float = 1e-06, reduction: words.Reduction = "mean", all_reduce: words.AllReduce = None,
 ) -> Array:  # fmt: skip
     """Pull on certain pixels unlike cross entropy, so that features carry over to another domain.
 

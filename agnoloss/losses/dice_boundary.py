@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
+from .. import words
 from ..array import Array
 from ..batch import Batch, checks
 from ..docstrings import documented
@@ -15,14 +16,12 @@ from .region_variants import WEIGHTINGS, generalized_dice
 
 @documented
 def dice_boundary_loss(
-    predictions: Array, targets: Array, /, *,
-    mode: str = "multiclass", from_logits: bool = True, axis: int = 1,
-    ignore_index: int | Sequence[int] | None = None, pixel_weights: Array | None = None,
-    class_weights: Sequence[float] | Array | str | None = None, classes: str | Sequence[int] | None = None,
-    per_image: bool = False, alpha: float = 0.5, weighting: str = "square",
-    smooth: float | tuple[float, float] = 0.0, distance_maps: Array | None = None,
-    spacing: float | Sequence[float] | None = None,
-    reduction: str = "mean", all_reduce: Callable[[Array], Array] | None = None,
+    predictions: Array, targets: Array, *, mode: words.Mode = "multiclass", from_logits: bool = True,
+    axis: int = 1, ignore_index: words.IgnoreIndex = None, pixel_weights: Array | None = None,
+    class_weights: words.ClassWeights = None, classes: words.ClassChoice | None = None,
+    per_image: bool = False, alpha: words.Number = 0.5, weighting: str = "square", smooth: words.Smooth = 0.0,
+    distance_maps: Array | None = None, spacing: float | Sequence[float] | None = None,
+    reduction: words.Reduction = "mean", all_reduce: words.AllReduce = None,
 ) -> Array:  # fmt: skip
     """Find an object by its overlap, then pull its border into place.
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
 from typing import Any
 
+from .. import words
 from ..array import Array
 from ..backends import backend_of
 from ..batch import Batch, checks
@@ -16,12 +16,10 @@ from ..statistics.safe_math import power
 
 @documented
 def focal_loss(
-    predictions: Array, targets: Array, /, *,
-    mode: str = "multiclass", from_logits: bool = True, axis: int = 1,
-    ignore_index: int | Sequence[int] | None = None, pixel_weights: Array | None = None,
-    class_weights: Sequence[float] | Array | str | None = None, gamma: float = 2.0,
-    alpha: float | Sequence[float] | Array | None = None,
-    reduction: str = "mean", all_reduce: Callable[[Array], Array] | None = None,
+    predictions: Array, targets: Array, *, mode: words.Mode = "multiclass", from_logits: bool = True,
+    axis: int = 1, ignore_index: words.IgnoreIndex = None, pixel_weights: Array | None = None,
+    class_weights: words.ClassWeights = None, gamma: words.Number = 2.0, alpha: words.PerClass | None = None,
+    reduction: words.Reduction = "mean", all_reduce: words.AllReduce = None,
 ) -> Array:  # fmt: skip
     """Learn from the few hard pixels where easy ones, such as background, are many.
 

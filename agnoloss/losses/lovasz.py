@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
+from .. import words
 from ..array import Array
 from ..backends import Backend
 from ..batch import Batch
@@ -15,11 +15,10 @@ from ..statistics.reductions import Classes
 
 @documented
 def lovasz_softmax_loss(
-    predictions: Array, targets: Array, /, *,
-    mode: str = "multiclass", from_logits: bool = True, axis: int = 1,
-    ignore_index: int | Sequence[int] | None = None, pixel_weights: Array | None = None,
-    class_weights: Sequence[float] | Array | str | None = None, classes: str | Sequence[int] = "present",
-    per_image: bool = False, reduction: str = "mean",
+    predictions: Array, targets: Array, *, mode: words.Mode = "multiclass", from_logits: bool = True,
+    axis: int = 1, ignore_index: words.IgnoreIndex = None, pixel_weights: Array | None = None,
+    class_weights: words.ClassWeights = None, classes: words.ClassChoice = "present", per_image: bool = False,
+    reduction: words.Reduction = "mean",
 ) -> Array:  # fmt: skip
     """Optimise the Jaccard index (IoU) itself, extended to probabilities.
 
@@ -59,11 +58,9 @@ def lovasz_softmax_loss(
 
 @documented
 def lovasz_hinge_loss(
-    predictions: Array, targets: Array, /, *,
-    mode: str = "binary", axis: int = 1,
-    ignore_index: int | Sequence[int] | None = None, pixel_weights: Array | None = None,
-    class_weights: Sequence[float] | Array | str | None = None, per_image: bool = True,
-    reduction: str = "mean",
+    predictions: Array, targets: Array, *, mode: words.Mode = "binary", axis: int = 1,
+    ignore_index: words.IgnoreIndex = None, pixel_weights: Array | None = None,
+    class_weights: words.ClassWeights = None, per_image: bool = True, reduction: words.Reduction = "mean",
 ) -> Array:  # fmt: skip
     """Optimise the Jaccard index (IoU) of the foreground, extended by the hinge of raw scores.
 

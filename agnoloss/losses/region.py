@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
 from typing import Any
 
+from .. import words
 from ..array import Array
 from ..batch import Batch, checks
 from ..docstrings import documented
@@ -12,22 +12,20 @@ from ..statistics.class_sums import ClassSums, class_sums
 from ..statistics.reductions import Classes
 from ..statistics.safe_math import ratio
 
-Smooth = float | tuple[float, float]
 
-
-def dice(xp: Any, sums: ClassSums, smooth: Smooth) -> Array:
+def dice(xp: Any, sums: ClassSums, smooth: words.Smooth) -> Array:
     """(2 TP + s) / (P + T + s)."""
     tp, p, t, size = sums
     return ratio(xp, 2 * tp, p + t, smooth, size)
 
 
-def jaccard(xp: Any, sums: ClassSums, smooth: Smooth) -> Array:
+def jaccard(xp: Any, sums: ClassSums, smooth: words.Smooth) -> Array:
     """(TP + s) / (P + T - TP + s)."""
     tp, p, t, size = sums
     return ratio(xp, tp, p + t - tp, smooth, size)
 
 
-def tversky(xp: Any, sums: ClassSums, alpha: float, beta: float, smooth: Smooth) -> Array:
+def tversky(xp: Any, sums: ClassSums, alpha: float, beta: float, smooth: words.Smooth) -> Array:
     """(TP + s) / (TP + alpha FP + beta FN + s)."""
     tp, p, t, size = sums
     fp, fn = p - tp, t - tp
@@ -36,12 +34,11 @@ def tversky(xp: Any, sums: ClassSums, alpha: float, beta: float, smooth: Smooth)
 
 @documented
 def dice_loss(
-    predictions: Array, targets: Array, /, *,
-    mode: str = "multiclass", from_logits: bool = True, axis: int = 1,
-    ignore_index: int | Sequence[int] | None = None, pixel_weights: Array | None = None,
-    class_weights: Sequence[float] | Array | str | None = None, classes: str | Sequence[int] = "all",
-    per_image: bool = False, average: str = "macro", smooth: float | tuple[float, float] = 1.0,
-    squared: bool = False, reduction: str = "mean", all_reduce: Callable[[Array], Array] | None = None,
+    predictions: Array, targets: Array, *, mode: words.Mode = "multiclass", from_logits: bool = True,
+    axis: int = 1, ignore_index: words.IgnoreIndex = None, pixel_weights: Array | None = None,
+    class_weights: words.ClassWeights = None, classes: words.ClassChoice = "all", per_image: bool = False,
+    average: words.Average = "macro", smooth: words.Smooth = 1.0, squared: bool = False,
+    reduction: words.Reduction = "mean", all_reduce: words.AllReduce = None,
 ) -> Array:  # fmt: skip
     """Make prediction and target overlap, however small the object: 1 - F1 of soft counts.
 
@@ -86,12 +83,11 @@ def dice_loss(
 
 @documented
 def jaccard_loss(
-    predictions: Array, targets: Array, /, *,
-    mode: str = "multiclass", from_logits: bool = True, axis: int = 1,
-    ignore_index: int | Sequence[int] | None = None, pixel_weights: Array | None = None,
-    class_weights: Sequence[float] | Array | str | None = None, classes: str | Sequence[int] = "all",
-    per_image: bool = False, average: str = "macro", smooth: float | tuple[float, float] = 1.0,
-    squared: bool = False, reduction: str = "mean", all_reduce: Callable[[Array], Array] | None = None,
+    predictions: Array, targets: Array, *, mode: words.Mode = "multiclass", from_logits: bool = True,
+    axis: int = 1, ignore_index: words.IgnoreIndex = None, pixel_weights: Array | None = None,
+    class_weights: words.ClassWeights = None, classes: words.ClassChoice = "all", per_image: bool = False,
+    average: words.Average = "macro", smooth: words.Smooth = 1.0, squared: bool = False,
+    reduction: words.Reduction = "mean", all_reduce: words.AllReduce = None,
 ) -> Array:  # fmt: skip
     """Make intersection over union large: 1 - IoU of soft counts.
 
@@ -130,13 +126,11 @@ def jaccard_loss(
 
 @documented
 def tversky_loss(
-    predictions: Array, targets: Array, /, *,
-    mode: str = "multiclass", from_logits: bool = True, axis: int = 1,
-    ignore_index: int | Sequence[int] | None = None, pixel_weights: Array | None = None,
-    class_weights: Sequence[float] | Array | str | None = None, classes: str | Sequence[int] = "all",
-    per_image: bool = False, average: str = "macro", alpha: float = 0.3, beta: float = 0.7,
-    smooth: float | tuple[float, float] = 1.0,
-    reduction: str = "mean", all_reduce: Callable[[Array], Array] | None = None,
+    predictions: Array, targets: Array, *, mode: words.Mode = "multiclass", from_logits: bool = True,
+    axis: int = 1, ignore_index: words.IgnoreIndex = None, pixel_weights: Array | None = None,
+    class_weights: words.ClassWeights = None, classes: words.ClassChoice = "all", per_image: bool = False,
+    average: words.Average = "macro", alpha: words.Number = 0.3, beta: words.Number = 0.7,
+    smooth: words.Smooth = 1.0, reduction: words.Reduction = "mean", all_reduce: words.AllReduce = None,
 ) -> Array:  # fmt: skip
     """Trade false positives against misses: with beta > alpha, missing an object costs more.
 

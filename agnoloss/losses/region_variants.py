@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-
+from .. import words
 from ..array import Array
 from ..batch import Batch, checks
 from ..docstrings import documented
 from ..statistics.class_sums import ClassSums, class_sums
 from ..statistics.reductions import Classes
 from ..statistics.safe_math import log_cosh, power, ratio
-from .region import Smooth, dice, tversky
+from .region import dice, tversky
 
 WEIGHTINGS = ("square", "simple", "uniform")
 """How generalized Dice weighs classes: by the square of their size, by it, not at all."""
@@ -18,13 +17,12 @@ WEIGHTINGS = ("square", "simple", "uniform")
 
 @documented
 def focal_tversky_loss(
-    predictions: Array, targets: Array, /, *,
-    mode: str = "multiclass", from_logits: bool = True, axis: int = 1,
-    ignore_index: int | Sequence[int] | None = None, pixel_weights: Array | None = None,
-    class_weights: Sequence[float] | Array | str | None = None, classes: str | Sequence[int] = "all",
-    per_image: bool = False, average: str = "macro", gamma: float = 4 / 3, alpha: float = 0.3,
-    beta: float = 0.7, smooth: float | tuple[float, float] = 1.0,
-    reduction: str = "mean", all_reduce: Callable[[Array], Array] | None = None,
+    predictions: Array, targets: Array, *, mode: words.Mode = "multiclass", from_logits: bool = True,
+    axis: int = 1, ignore_index: words.IgnoreIndex = None, pixel_weights: Array | None = None,
+    class_weights: words.ClassWeights = None, classes: words.ClassChoice = "all", per_image: bool = False,
+    average: words.Average = "macro", gamma: words.Number = 4 / 3, alpha: words.Number = 0.3,
+    beta: words.Number = 0.7, smooth: words.Smooth = 1.0, reduction: words.Reduction = "mean",
+    all_reduce: words.AllReduce = None,
 ) -> Array:  # fmt: skip
     """Tversky under a root: it keeps pulling as the overlap becomes good, where Tversky lets go.
 
@@ -75,12 +73,11 @@ def focal_tversky_loss(
 
 @documented
 def log_cosh_dice_loss(
-    predictions: Array, targets: Array, /, *,
-    mode: str = "multiclass", from_logits: bool = True, axis: int = 1,
-    ignore_index: int | Sequence[int] | None = None, pixel_weights: Array | None = None,
-    class_weights: Sequence[float] | Array | str | None = None, classes: str | Sequence[int] = "all",
-    per_image: bool = False, average: str = "macro", smooth: float | tuple[float, float] = 1.0,
-    squared: bool = False, reduction: str = "mean", all_reduce: Callable[[Array], Array] | None = None,
+    predictions: Array, targets: Array, *, mode: words.Mode = "multiclass", from_logits: bool = True,
+    axis: int = 1, ignore_index: words.IgnoreIndex = None, pixel_weights: Array | None = None,
+    class_weights: words.ClassWeights = None, classes: words.ClassChoice = "all", per_image: bool = False,
+    average: words.Average = "macro", smooth: words.Smooth = 1.0, squared: bool = False,
+    reduction: words.Reduction = "mean", all_reduce: words.AllReduce = None,
 ) -> Array:  # fmt: skip
     """Dice with gradients that fade as the overlap becomes perfect.
 
@@ -118,12 +115,11 @@ def log_cosh_dice_loss(
 
 @documented
 def generalized_dice_loss(
-    predictions: Array, targets: Array, /, *,
-    mode: str = "multiclass", from_logits: bool = True, axis: int = 1,
-    ignore_index: int | Sequence[int] | None = None, pixel_weights: Array | None = None,
-    class_weights: Sequence[float] | Array | str | None = None, classes: str | Sequence[int] = "all",
-    per_image: bool = False, weighting: str = "square", smooth: float | tuple[float, float] = 0.0,
-    reduction: str = "mean", all_reduce: Callable[[Array], Array] | None = None,
+    predictions: Array, targets: Array, *, mode: words.Mode = "multiclass", from_logits: bool = True,
+    axis: int = 1, ignore_index: words.IgnoreIndex = None, pixel_weights: Array | None = None,
+    class_weights: words.ClassWeights = None, classes: words.ClassChoice = "all", per_image: bool = False,
+    weighting: str = "square", smooth: words.Smooth = 0.0, reduction: words.Reduction = "mean",
+    all_reduce: words.AllReduce = None,
 ) -> Array:  # fmt: skip
     """One Dice over all classes in which rare classes weigh as much as large ones.
 
@@ -163,7 +159,7 @@ def generalized_dice_loss(
     return chosen.reduce_pooled(1 - generalized_dice(chosen, sums, weighting, smooth))
 
 
-def generalized_dice(chosen: Classes, sums: ClassSums, weighting: str, smooth: Smooth) -> Array:
+def generalized_dice(chosen: Classes, sums: ClassSums, weighting: str, smooth: words.Smooth) -> Array:
     """(2 sum_c w_c TP_c + s) / (sum_c w_c (P_c + T_c) + s), keeping a class axis of length 1."""
     xp = chosen.xp
     true = xp.where(sums.true == 0, 1.0, sums.true)

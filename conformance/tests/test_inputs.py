@@ -267,7 +267,7 @@ def test_every_loss_takes_the_same_words(loss):
     parameters = inspect.signature(loss).parameters
     names = list(parameters)
     assert names[:3] == ["predictions", "targets", "mode"]
-    assert all(parameters[name].kind is inspect.Parameter.POSITIONAL_ONLY for name in names[:2])
+    assert all(parameters[name].kind is inspect.Parameter.POSITIONAL_OR_KEYWORD for name in names[:2])
     assert all(parameters[name].kind is inspect.Parameter.KEYWORD_ONLY for name in names[2:])
     common = ["mode", "from_logits", "axis", "ignore_index", "pixel_weights", "class_weights", "reduction"]
     if loss is agnoloss.lovasz_hinge_loss:
@@ -283,7 +283,11 @@ def test_only_predictions_and_targets_by_position(backend, loss):
     z, y = backend.array(Z), backend.array(B)
     with pytest.raises(TypeError, match="positional"):
         loss(z, y, "multilabel")
-    with pytest.raises(TypeError, match="positional"):
-        loss(predictions=z, targets=y)
     with pytest.raises(TypeError, match="unexpected keyword"):
         loss(z, y, ignore_label=255)
+
+
+@multiclass_losses
+def test_predictions_and_targets_by_keyword(backend, loss):
+    z, y = backend.array(Z.reshape(2, 3, 2, 2)), backend.array(Y.reshape(2, 2, 2))
+    assert float(loss(targets=y, predictions=z)) == float(loss(z, y))

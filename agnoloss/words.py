@@ -1,0 +1,17 @@
+"""What the words that losses share may be, for type checkers and editors."""
+
+from collections.abc import Callable, Sequence
+from typing import Literal
+
+from .array import Array
+
+Mode = Literal["multiclass", "multilabel", "binary"]
+Reduction = Literal["mean", "sum", "none"]
+Average = Literal["macro", "micro"]
+Number = float | Array
+PerClass = Number | Sequence[float]
+ClassWeights = Sequence[float] | Array | Literal["balanced"] | None
+IgnoreIndex = int | Sequence[int] | None
+ClassChoice = Literal["all", "present"] | Sequence[int]
+Smooth = Number | tuple[Number, Number]
+AllReduce = Callable[[Array], Array] | None
