@@ -68,6 +68,15 @@ assert abs(value - np.log(3)) < 1e-15 and gradient.shape == predictions.shape
 print(f"agnoloss {agnoloss.__version__} from {home}: cross entropy {value:.6f}")
 """
 
+USE_ITS_SUITE = """
+import numpy as np
+import agnoloss
+from agnoloss.conformance import check_loss
+
+scores, targets = np.asarray([[[0.5, -2.0], [1.5, 0.25]]]), np.asarray([[0, 1]])
+print(*check_loss(agnoloss.dice_loss, cases=[(scores, targets)], libraries="numpy").laws)
+"""
+
 
 # XLA compiles every eager operation for each shape: without LLVM's optimisations in a third of the time.
 QUICK_COMPILER = {"XLA_FLAGS": "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true"}
@@ -235,7 +244,7 @@ def doctest(session: nox.Session) -> None:
 
 @nox.session
 def wheel(session: nox.Session) -> None:
-    """The built wheel, used far from the checkout: bare, then with the demo's extra."""
+    """The built wheel, used far from the checkout: bare, then with the demo and the conformance suite."""
     elsewhere = Path(session.create_tmp()).resolve()  # the checkout would shadow what is installed
     dist = elsewhere / "dist"
     shutil.rmtree(dist, ignore_errors=True)
@@ -248,8 +257,12 @@ def wheel(session: nox.Session) -> None:
         answer = session.run("python", "-m", "agnoloss", "--help", silent=True, success_codes=[0, 1, 2])
         if "agnoloss[demo]" not in str(answer) or "Traceback" in str(answer):
             session.error(f"without its extra, the command line should name it; it says: {answer}")
-        session.install(f"{built}[demo]")
+        session.install(f"{built}[demo,conformance]")
         session.run("agnoloss", "demo", "--steps=20")
+        for folder in CONFORMANCE:
+            session.run("python", "-c", USE_ITS_SUITE, log=False)
+            few = ("--loss=dice,lovasz_softmax", "--case=defaults", "--backend=numpy")
+            session.run("python", "-m", f"agnoloss.{folder}", *few)
 
 
 def has_gpu() -> bool:

@@ -4,6 +4,10 @@ Every loss takes ``(predictions, targets)`` as arrays of NumPy, PyTorch, JAX, Cu
 library that follows the Python array API standard, and computes with that library.
 """
 
+from difflib import get_close_matches
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
 from . import maps
 from .gradients import grad, value_and_grad
 from .losses.boundary import boundary_f1_loss, boundary_loss
@@ -33,3 +37,16 @@ __all__ = [
     "lovasz_hinge_loss", "lovasz_softmax_loss", "maps", "top_k_cross_entropy_loss", "tversky_loss",
     "tversky_score", "value_and_grad",
 ]  # fmt: skip
+__dir__ = [*__all__, "__version__"].copy
+
+if TYPE_CHECKING:
+    from . import torch as torch
+else:
+
+    def __getattr__(name: str) -> Any:
+        """Import ``agnoloss.torch`` when it is asked for, since it imports PyTorch."""
+        if name == "torch":
+            return import_module(".torch", __name__)
+        hints = (f"; did you mean {near}?" for near in get_close_matches(name.lower(), __all__, n=1))
+        message = f"module {__name__!r} has no attribute {name!r}{''.join(hints)}"
+        raise AttributeError(message, name=name, obj=None)  # without `obj` Python adds no guess of its own

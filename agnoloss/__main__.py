@@ -28,7 +28,7 @@ def build_app() -> "typer.Typer":
     app = typer.Typer(
         no_args_is_help=True,
         add_completion=False,
-        rich_markup_mode="markdown",
+        rich_markup_mode=None,
         pretty_exceptions_enable=False,
     )
 
@@ -66,7 +66,7 @@ def build_app() -> "typer.Typer":
             ),
         ] = None,
     ) -> None:
-        """Find coins in a photograph with three losses, on every library that is installed.
+        """Find coins in a photograph with three losses, on each library.
 
         A small network learns from the left half, by plain gradient descent, and is judged on the
         right. The exit code is 1 where the libraries disagree.

@@ -33,7 +33,7 @@ ignore_index : int or sequence of ints
     Labels that take no part in anything: value, gradient, counts, means. In dense multilabel
     targets it leaves out that element.
 pixel_weights : array, ``(N, *S)``
-    Weight of each pixel, not negative; 0 leaves it out as if ignored.
+    Weight of each pixel, not negative; 0 leaves it out as if ignored, with gradient 0 by that weight too.
 class_weights : sequence or array of length C, or "balanced"
     Weight of each class, and of its share in the divisor of the mean. "balanced" is
     total / (C x count) from this batch, 0 for an absent class.

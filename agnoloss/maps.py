@@ -10,6 +10,8 @@ from .array import Array
 from .backends import Backend, backend_of
 from .batch import checks
 
+__dir__ = ["signed_distance_map", "unet_weight_map"].copy  # what is shown when names are completed
+
 Spacing = float | Sequence[float] | None
 
 
@@ -186,8 +188,7 @@ def _positive(name: str, value: Any) -> float:
 def _pair(balance: Any) -> tuple[float, float]:
     if not isinstance(balance, Sequence) or isinstance(balance, str) or len(balance) != 2:
         raise ValueError(f"`balance` must be a pair of weights, (background, instances); got {balance!r}.")
-    background, foreground = (checks.weight("balance", weight) for weight in balance)
-    return background, foreground
+    return checks.weight("balance", balance[0]), checks.weight("balance", balance[1])
 
 
 def _default_dtype(backend: Backend, like: Array) -> Any:

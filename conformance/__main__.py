@@ -22,7 +22,7 @@ from .suite.registry import matching
 from .suite.report import show
 from .suite.run import Request, processes, run, unfit
 
-app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode="markdown")
+app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
 
 
 @app.callback(invoke_without_command=True)
@@ -82,7 +82,10 @@ def compare(
         libraries = tuple(library.name for library in requested(names))
         if ":" in loss:
             for name in (name for name, value in others.items() if value):
-                raise ValueError(f"--{name} is for this package's losses; {loss} is checked in all ways.")
+                raise ValueError(
+                    f"--{name} is for the losses of this package. Leave it out for {loss}: a loss of your "
+                    "own is tried in every dtype, and what it breaks is printed."
+                )
             _place(Request("*", libraries, (), device=device))
             return _check(Console(), loss, names)
         LIBRARIES["mparray"].load()  # the oracle
@@ -165,7 +168,7 @@ def readme(
     write: Annotated[bool, typer.Option("--write", help="Put the table into README.md.")] = False,
     check: Annotated[bool, typer.Option("--check", help="Exit 1 if README.md is stale.")] = False,
 ) -> None:
-    """Print, write or check the table of losses and libraries in README.md."""
+    """Print, write or check README's table of losses and libraries."""
     try:
         if write:
             table.write()
@@ -187,7 +190,7 @@ def mutate(
     jobs: Annotated[int, typer.Option(min=1, help="How many to try at a time.")] = processes(),
     timeout: Annotated[float, typer.Option(help="Seconds for the tests of one.")] = 300.0,
 ) -> None:
-    """Break the formulas of a checkout in one place at a time, and list what the tests let pass.
+    """Break formulas of a checkout one by one; list what tests let pass.
 
     The exit code is 1 where conformance/mutation/survivors.toml lacks a survivor, or holds a stale one.
     """

@@ -1,6 +1,7 @@
 """The Python blocks of README and docs: they run, and what follows ``>>>`` prints what the page says."""
 
 import doctest
+import sys
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,15 @@ FLAGS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
 
 # Between <!--- skip: start --> and <!--- skip: end --> nothing runs.
 SYBIL = Sybil(parsers=[PythonCodeBlockParser(doctest_optionflags=FLAGS), SkipParser()])
+
+
+@pytest.fixture(autouse=True)
+def conformance_as_the_wheel_has_it(monkeypatch):
+    """Pages say `agnoloss.conformance`; that the wheel has it is tested with the wheel."""
+    import conformance
+
+    for name in [name for name in sys.modules if name.partition(".")[0] == conformance.__name__]:
+        monkeypatch.setitem(sys.modules, f"agnoloss.{name}", sys.modules[name])
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())

@@ -223,6 +223,11 @@ def test_refusals(arguments, message, monkeypatch):
     assert message in words(result.output)
 
 
+def test_flags_take_no_value():
+    lines = [line.strip() for line in command("--help").output.splitlines()]
+    assert {"--version  Say which.", "--help     Show this message and exit."} <= set(lines)
+
+
 def test_run_refuses_no_steps():
     with pytest.raises(demo.RequestError, match="`steps` must be 1 or more; got 0"):
         demo.run(["numpy"], steps=0)

@@ -80,6 +80,15 @@ def test_the_words_of_all_losses_are_explained_beside_them(name):
     assert shared <= set(re.findall(r"^(\w+)\n    \S", losses.__doc__, flags=re.MULTILINE))
 
 
+def test_which_losses_have_no_sums_to_add_up_is_said():
+    """With the reason, where `all_reduce` is explained."""
+    lacking = {
+        name for name in LOSSES if "all_reduce" not in inspect.signature(getattr(agnoloss, name)).parameters
+    }
+    section = sections(DOCS / "metrics.md")[1]["Several devices"].partition("have no `all_reduce`")[2]
+    assert set(re.findall(r"`(\w+_loss)`", section)) == lacking
+
+
 def test_what_a_docstring_leaves_out_is_added_as_the_signature_has_it():
     @documented
     def example(predictions, *, low=0.0, high=1.0, smooth=0.5, per_image=True, class_weights=None):

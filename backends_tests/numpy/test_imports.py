@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+import agnoloss
+
 ROOT = Path(__file__).parents[2]
 
 # Goes before a script: notes the first import of every array library, successful or not.
@@ -57,6 +59,36 @@ def test_the_watch_sees_imports():
 
 def test_import_agnoloss_imports_no_array_library():
     assert libraries_tried("import agnoloss") == set()
+
+
+def test_looking_around_imports_no_array_library():
+    """Not even `agnoloss.torch`, which is there for whoever asks for it."""
+    script = """
+    import inspect
+    import agnoloss
+
+    assert len(inspect.getmembers(agnoloss)) > len(agnoloss.__all__)
+    """
+    assert libraries_tried(script) == set()
+
+
+def test_names_that_are_shown_are_public():
+    assert set(dir(agnoloss)) == {*agnoloss.__all__, "__version__"}
+    assert dir(agnoloss.maps) == ["signed_distance_map", "unet_weight_map"]
+    assert all(hasattr(agnoloss.maps, name) for name in dir(agnoloss.maps))
+
+
+@pytest.mark.parametrize(
+    ("wrong", "right"),
+    [("DiceLoss", "dice_loss"), ("CrossEntropyLoss", "cross_entropy_loss"), ("IoU", "iou")],
+)
+def test_a_wrong_name_is_answered_with_a_right_one(wrong, right):
+    with pytest.raises(
+        AttributeError, match=f"'agnoloss' has no attribute '{wrong}'; did you mean {right}\\?"
+    ):
+        getattr(agnoloss, wrong)
+    with pytest.raises(AttributeError, match=r"has no attribute 'xyz'$"):
+        _ = agnoloss.xyz
 
 
 def test_every_public_name_is_there_without_an_array_library():

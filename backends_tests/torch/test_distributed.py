@@ -5,11 +5,15 @@ import sys
 
 RANKS = """
 import os, socket, sys
+import agnoloss
+
+imported = "torch" in sys.modules
+all_reduce = agnoloss.torch.all_reduce
+assert "torch" in sys.modules
+
 import torch
 import torch.distributed as dist
 import torch.multiprocessing as multiprocessing
-import agnoloss
-from agnoloss.torch import all_reduce
 
 LOSSES = (
     (agnoloss.cross_entropy_loss, {"ignore_index": 0}),
@@ -36,6 +40,7 @@ def run(rank, port):
     dist.destroy_process_group()
 
 if __name__ == "__main__":
+    assert not imported, "not before it is asked for"
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]

@@ -176,7 +176,7 @@ def test_errors_of_use(libraries, cases):
         check_loss(right, cases, libraries=libraries)
 
 
-def test_from_the_shell():
+def test_from_the_shell(tmp_path):
     def run(*arguments):
         return CliRunner().invoke(command_line.app, [*arguments], env={"COLUMNS": "200"})
 
@@ -193,6 +193,14 @@ def test_from_the_shell():
         outcome = run("--loss", unknown, "--backend", "numpy")
         assert outcome.exit_code == 2
         assert "package.module:function" in outcome.output
-    refused = run("--loss", names["right"], "--backend", "numpy", "--dtype", "float32")
-    assert refused.exit_code == 2
-    assert "--dtype is for this package's losses" in refused.output
+    for option, value in (
+        ("--dtype", "float32"),
+        ("--case", "defaults"),
+        ("--report", str(tmp_path / "out")),
+    ):
+        refused = run("--loss", names["right"], "--backend", "numpy", option, value)
+        assert refused.exit_code == 2
+        assert (
+            f"{option} is for the losses of this package. Leave it out for {names['right']}" in refused.output
+        )
+    assert not (tmp_path / "out").exists()

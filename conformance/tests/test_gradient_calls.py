@@ -113,6 +113,16 @@ def test_the_mean_of_weights_is_differentiated(backend):
     near(gradient, differences(lambda w: backend.numpy(loss(backend.array(w))), WEIGHTS))
 
 
+@losses
+def test_a_weight_of_0_has_gradient_0(backend, loss):
+    """It leaves its pixel out, and how hard that pixel is shows nowhere."""
+    y, weights = backend.array(Y if mode_of(loss) == "multiclass" else ONE_HOT), WEIGHTS * (WEIGHTS < 1.5)
+    weighted = grad(lambda w: loss(backend.array(Z), y, mode=mode_of(loss), pixel_weights=w))
+    gradient = backend.numpy(weighted(backend.array(weights)))
+    assert np.all(np.isfinite(gradient))
+    np.testing.assert_array_equal(gradient[weights == 0], 0.0)
+
+
 def test_keywords_are_passed_through(backend):
     y = np.where(WEIGHTS > 1.5, 255, Y)
     options = {

@@ -53,6 +53,20 @@ def softmax(z):
     return e / e.sum(1, keepdims=True)
 
 
+@multiclass_losses
+def test_a_score_of_minus_infinity_takes_a_class_from_a_pixel(backend, loss):
+    """The others share its probability, and it has no gradient."""
+    gone = (np.arange(Z.size).reshape(Z.shape) % 3 == 0) & (ONE_HOT == 0)
+    left = np.exp(Z) * ~gone
+    value, gradient = evaluate(backend, loss, np.where(gone, -np.inf, Z), Y)
+    p = backend.array(left / left.sum(1, keepdims=True))
+    by_hand = backend.numpy(loss(p, backend.array(Y), from_logits=False))
+    np.testing.assert_allclose(value, by_hand, rtol=1e-12)
+    assert np.all(np.isfinite(gradient))
+    np.testing.assert_array_equal(gradient[gone], 0.0)
+    assert np.any(gradient[~gone])
+
+
 # 12, 30, 31: absent classes
 
 
