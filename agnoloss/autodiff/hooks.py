@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import wraps
 from typing import TYPE_CHECKING, Any
 
 from ..array import Array
@@ -19,25 +20,42 @@ def _constant(name: str) -> Any:
 
     def hook(self: TapeBackend, *args: Any) -> Any:
         plain = self.tape.plain
-        result = getattr(self.inner, name)(*[x if type(x) is tuple else plain(x) for x in args])
-        return self.tape.box(result)
+        return self.known(getattr(self.inner, name)(*[x if type(x) is tuple else plain(x) for x in args]))
 
     return hook
 
 
-class TapeBackend(Backend):
-    """Hooks on boxes: the inner library's own hook forward, its closed form backward."""
+def _differentiable(hook: Callable[..., Any]) -> Callable[..., Any]:
+    """The inner backend's hook where no argument is differentiated."""
+    constant = _constant(hook.__name__)
 
-    def __init__(self, tape: Tape) -> None:
-        super().__init__(tape.xp, tape.inner.library)
+    @wraps(hook)
+    def either(self: TapeBackend, *args: Any) -> Any:
+        return hook(self, *args) if self.tape.any_tracked(args) else constant(self, *args)
+
+    return either
+
+
+class TapeBackend(Backend):
+    """Hooks on boxes: the inner library's own hook forward, its closed form backward.
+
+    What is not differentiated is a plain array here: half of what a loss does costs no more than without.
+    """
+
+    def __init__(self, tape: Tape, xp: Any) -> None:
+        super().__init__(xp, tape.inner.library)
         self.tape, self.inner = tape, tape.inner
         self.level, self.as_array = tape.level, tape.inner.as_array
 
+    def known(self, value: Any) -> Any:
+        """A constant, boxed where plain arrays would not leave their operators to boxes."""
+        return self.tape.box(value) if self.tape.boxes_all else value
+
     def convert(self, array: Array, owner: Backend, name: str) -> Array:
         """Take what the inner backend takes, as a constant."""
-        if owner is self:
-            return array
-        return self.tape.box(self.inner.convert(array, owner, name))
+        if owner is not self:
+            return self.known(self.inner.convert(array, owner, name))
+        return array if array.tracked or self.tape.boxes_all else array.value
 
     kind, outliers = _constant("kind"), _constant("outliers")
     class_indices, differs = _constant("class_indices"), _constant("differs")
@@ -46,6 +64,7 @@ class TapeBackend(Backend):
     distance_transform = _constant("distance_transform")
     nearest_two_distances = _constant("nearest_two_distances")
 
+    @_differentiable
     def log_softmax(self, logits: Array) -> Array:
         """d z = g - softmax(z) sum_c g_c."""
         xp = self.inner.xp
@@ -56,15 +75,17 @@ class TapeBackend(Backend):
 
         return self.tape.note(value, (logits, back))
 
+    @_differentiable
     def log_sigmoid(self, logits: Array) -> Array:
         """d z = g sigmoid(-z)."""
         z, inner = logits.value, self.inner
         value = inner.log_sigmoid(z)
         return self.tape.note(value, (logits, lambda g: g * inner.xp.exp(inner.log_sigmoid(-z))))
 
+    @_differentiable
     def gather(self, values: Array, labels: Array) -> Array:
         """Gradient at the pixel's class, zero at the others; of a table, sums of each class's pixels."""
-        xp, inner, index, classes = self.inner.xp, self.inner, labels.value, values.shape[-1]
+        xp, inner, index, classes = self.inner.xp, self.inner, self.tape.plain(labels), values.shape[-1]
 
         def back(g: Array) -> Array:
             if values.ndim < 3:
@@ -75,9 +96,10 @@ class TapeBackend(Backend):
 
         return self.tape.note(inner.gather(values.value, index), (values, back))
 
+    @_differentiable
     def class_sums(self, values: Array, labels: Array, classes: int) -> Array:
         """Each pixel gets the gradient of its class's sum."""
-        inner, index = self.inner, labels.value
+        inner, index = self.inner, self.tape.plain(labels)
         sums = inner.class_sums(values.value, index, classes)
         return self.tape.note(sums, (values, lambda g: inner.gather(g, index)))
 
@@ -111,7 +133,7 @@ class TapeBackend(Backend):
         if self.tape.nested:
             return super().sorted_sums(*given)[0], None
         found = self._noted(self.inner.sorted_sums, (scores, None), *given)
-        return found | {"true": self.tape.box(self.tape.plain(found["true"]))}, None
+        return found | {"true": self.known(self.tape.plain(found["true"]))}, None
 
     def _noted(self, rule: Callable[..., Any], inputs: tuple[Any, Any], *given: Any) -> dict[str, Array]:
         """Outputs of a rule, whose gradients go back together to scores and weights."""
@@ -137,7 +159,7 @@ class TapeBackend(Backend):
         if not tape.any_tracked(values) or tape.any_tracked((beside, options)):
             return super().in_chunks(function, *given, otherwise)
         (total, *others), gradient = sums_and_gradient(self.inner, function, *tape.plain(given))
-        return tape.note(total, (values, lambda g: gradient * g)), *tape.box(others)
+        return tape.note(total, (values, lambda g: gradient * g)), *self.known(others)
 
     def descending(self, errors: Array, payload: Sequence[Array], function: Callable[..., Array]) -> Array:
         """Sort the plain arrays: no gradient flows through the result."""
@@ -145,10 +167,11 @@ class TapeBackend(Backend):
         errors, *payload = (inner.stop_gradient(part) for part in self.tape.plain((errors, *payload)))
 
         def of_plain(_: Backend, dtype: Any, *sorted_payload: Array) -> Array:
-            return self.tape.plain(function(self, dtype, *self.tape.box(sorted_payload)))
+            return self.tape.plain(function(self, dtype, *self.known(sorted_payload)))
 
-        return self.tape.box(inner.descending(errors, payload, of_plain))
+        return self.known(inner.descending(errors, payload, of_plain))
 
+    @_differentiable
     def max_along(self, values: Array, axis: int, size: int) -> Array:
         """Each window's gradient goes to the first of its largest values."""
         xp, x = self.inner.xp, values.value

@@ -107,8 +107,8 @@ class TapeNamespace:
 
     __name__ = "agnoloss.tape"
 
-    def __init__(self, tape: Tape, extension: str = "") -> None:
-        self._tape, self._extension = tape, extension
+    def __init__(self, tape: Tape, extension: str = "", plain: bool = False) -> None:
+        self._tape, self._extension, self._plain = tape, extension, plain
 
     def __getattr__(self, name: str) -> Any:
         tape, extension = self._tape, self._extension
@@ -123,6 +123,8 @@ class TapeNamespace:
             if not callable(plain) or isinstance(plain, type):
                 return plain
             function = self._constant(name, plain)
+        if self._plain:
+            function = _unless_plain(function, getattr(tape.inner.xp, name))
         setattr(self, name, function)
         return function
 
@@ -139,10 +141,23 @@ class TapeNamespace:
                 full = f"{self._extension}.{name}" if self._extension else name
                 why = REFUSED.get(full, "it knows the functions of the standard's main namespace alone")
                 raise NotImplementedError(f"The tape has no derivative rule for `{full}`: {why}.")
-            return tape.box(plain(*tape.plain(args), **tape.plain(kwargs)))
+            value = plain(*tape.plain(args), **tape.plain(kwargs))
+            return value if self._plain else tape.box(value)
 
         return function
 
+
+def _unless_plain(function: Callable[..., Any], plain: Callable[..., Any]) -> Callable[..., Any]:
+    """The library's own function where no argument is a box, or may hold one."""
+
+    def either(*args: Any, **kwargs: Any) -> Any:
+        free = _BOXES.isdisjoint(map(type, args)) and _BOXES.isdisjoint(map(type, kwargs.values()))
+        return (plain if free else function)(*args, **kwargs)
+
+    return either
+
+
+_BOXES = frozenset({Box, tuple, list})
 
 # What may hold boxes. To ask for them all at once is four times as fast, and most values are none.
 _CONTAINERS = (tuple, list, dict, partial)
@@ -163,12 +178,14 @@ def _rebuilt(value: Any, function: Callable[[Any], Any]) -> Any:
 class Tape:
     """One recording: boxes made by it, the namespace and backend they belong to."""
 
-    def __init__(self, inner: Backend) -> None:
+    def __init__(self, inner: Backend, like: Array) -> None:
         self.inner: Any = inner
         self.nested = isinstance(inner, TapeBackend)
+        # arrays of NumPy and CuPy leave their operators to a box, those of array-api-strict raise
+        self.boxes_all = self.nested or not hasattr(like, "__array_ufunc__")
         self.level = next(_levels)
         self.xp: Any = TapeNamespace(self)
-        self.backend = TapeBackend(self)
+        self.backend = TapeBackend(self, self.xp if self.boxes_all else TapeNamespace(self, plain=True))
 
     def box(self, value: Any, tracked: bool = False) -> Any:
         """Box arrays, also inside lists, tuples and partial functions; leave anything else alone."""
@@ -226,7 +243,7 @@ class Tape:
         tracked = [self.any_tracked(box) for box in inputs]
         values = list(values)
         if not any(tracked):
-            return [Box(value, self, (), False) for value in values]
+            return [self.backend.known(value) for value in values]
 
         def of_tracked(gradients: Sequence[Array | None]) -> list[Array | None]:
             return [share for share, wanted in zip(pullback(gradients), tracked, strict=True) if wanted]
@@ -280,7 +297,7 @@ def value_and_grad(
     kwargs: Mapping[str, Any],
 ) -> tuple[Any, tuple[Array, ...]]:  # fmt: skip
     """See `Backend.value_and_grad`; every array argument is boxed."""
-    tape = Tape(backend)
+    tape = Tape(backend, args[argnums[0]])
     boxes = [tape.box(arg, tracked=i in argnums) for i, arg in enumerate(args)]
     for i in argnums:
         if not isinstance(boxes[i], Box):  # a scalar of NumPy

@@ -67,8 +67,9 @@ class NumPy(Backend):
         return [] if low <= found[0] and found[1] <= high else found
 
     def class_indices(self, labels: Array, classes: int | None = None) -> Array:
-        """In threads, without the checks of ``clip``."""
-        labels = super().class_indices(labels)
+        """In threads, without the checks of ``clip``; a dtype's name takes as long as an operation."""
+        if labels.dtype != np.int64:
+            labels = super().class_indices(labels)
         if classes is None:
             return labels
         found = np.empty(labels.shape, labels.dtype)
@@ -77,7 +78,7 @@ class NumPy(Backend):
 
     def differs(self, targets: Array, label: int) -> Array:
         """In threads."""
-        if not fits(targets.dtype.name, label):
+        if targets.dtype != np.int64 and not fits(targets.dtype.name, label):
             return np.ones(targets.shape, bool)
         found = np.empty(targets.shape, bool)
         _by_parts(lambda part, out: np.not_equal(part, label, out=out), targets, found)

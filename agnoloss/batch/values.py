@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 from ..array import Array
 from ..backends import backend_of
-from ..backends.base import dtype_name
 from . import checks
 
 if TYPE_CHECKING:
@@ -33,7 +32,7 @@ def comparable(batch: Batch, targets: Array) -> Array:
     """Targets that can be compared with numbers: integers, or of the dtype of sums."""
     if not batch.integer_targets:
         return targets if targets.dtype == batch.dtype else batch.xp.astype(targets, batch.dtype)
-    return batch.xp.astype(targets, batch.xp.int8) if dtype_name(targets.dtype) == "bool" else targets
+    return batch.xp.astype(targets, batch.xp.int8) if targets.dtype == batch.xp.bool else targets
 
 
 def real(batch: Batch, name: str, array: Array) -> Array:
