@@ -267,13 +267,16 @@ class Tape:
             found[box.age] = share if known is None else known + share
 
         add(result, xp.ones_like(result.value))
-        for box in _youngest_first([result]):
+        pending = _oldest_first([result])
+        while pending:
+            box = pending.pop()
             gradient = found[box.age] if box.age in keep else found.pop(box.age)
             if type(box) is _Joint:
                 for parent, share in zip(box.inputs, box.pullback(gradient), strict=True):
                     add(parent, share)
                 continue
-            for parent, rule in box.parents:
+            parents, box.parents = box.parents, ()  # what was kept for the way back goes as it is used
+            for parent, rule in parents:
                 if type(parent) is _Joint:
                     found.setdefault(parent.age, [None] * parent.size)[rule] = gradient
                 else:
@@ -281,15 +284,15 @@ class Tape:
         return tuple(found[box.age] if box.age in found else xp.zeros_like(box.value) for box in wanted)
 
 
-def _youngest_first(pending: list[Any]) -> list[Any]:
-    """Boxes and all tracked ones below them, each before the boxes it was made of."""
+def _oldest_first(pending: list[Any]) -> list[Any]:
+    """Boxes and all tracked ones below them, each after the boxes it was made of."""
     found: dict[int, Any] = {}
     while pending:
         box = pending.pop()
         if box.age not in found:
             found[box.age] = box
             pending.extend([parent for parent, _ in box.parents])
-    return [found[age] for age in sorted(found, reverse=True)]
+    return [found[age] for age in sorted(found)]
 
 
 def value_and_grad(

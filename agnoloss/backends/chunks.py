@@ -19,7 +19,12 @@ Function = Callable[..., Sums]
 
 def several(values: Array, size: int) -> bool:
     """Whether there is more than one chunk."""
-    return bool(size) and math.prod(values.shape) >= 2 * size
+    return bool(size) and math.prod(values.shape) >= 2 * _at_most(values, size)
+
+
+def _at_most(values: Array, size: int) -> int:
+    """How many values a chunk has: of labels (N, P) half, since the gradient of their scores lies there too."""
+    return size // 2 if values.ndim == 2 else size
 
 
 def cut(values: Array, beside: Sequence[Array | None], size: int) -> Iterator[tuple[Any, list[Any]]]:
@@ -28,6 +33,7 @@ def cut(values: Array, beside: Sequence[Array | None], size: int) -> Iterator[tu
     Each is an index of the values and what it selects of each array.
     """
     images, count, of_pixel = values.shape[0], values.shape[-1], math.prod(values.shape[1:-1])
+    size = _at_most(values, size)
     together = max(size // max(of_pixel * count, 1), 1)
     width = max(size // max(of_pixel, 1), 1) if together == 1 else count
     for n in range(0, images, together):
