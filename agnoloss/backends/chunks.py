@@ -23,7 +23,7 @@ def several(values: Array, size: int) -> bool:
 
 
 def _at_most(values: Array, size: int) -> int:
-    """How many values a chunk has: of labels (N, P) half, since the gradient of their scores lies there too."""
+    """Values of a chunk: of labels (N, P) half as many, since the gradient of their scores lies there too."""
     return size // 2 if values.ndim == 2 else size
 
 
