@@ -20,6 +20,9 @@ def pytest_addoption(parser):
     )
 
 
+    parser.addoption("--device", default="", help="where libraries compute that have devices, as cuda")
+
+
 def pytest_configure(config):
     names = config.getoption("--backend")
     if names is None:
@@ -27,7 +30,11 @@ def pytest_configure(config):
         named = [name for name in LIBRARIES if any(_inside(f, OWN_TESTS / name) for f in folders)]
         names = ",".join([DEFAULT, *named])
     try:
-        config.backends = [library.name for library in requested(names)]
+        libraries = requested(names)
+        config.backends = [library.name for library in libraries]
+        for library in libraries:
+            if library.devices:
+                library.choose(config.getoption("--device"))
     except (MissingLibrary, ValueError) as error:
         raise pytest.UsageError(f"--backend={names}: {error}") from error
 
