@@ -26,6 +26,7 @@ CONFORMANCE = ("conformance",) if sys.version_info >= (3, 11) else ()
 EACH = (
     *(
         "boundary_loss",
+        "class_weights",
         "confident_pixels",
         "devices_and_dtypes",
         "differentiation",

@@ -36,7 +36,8 @@ pixel_weights : array, ``(N, *S)``
     Weight of each pixel, not negative; 0 leaves it out as if ignored, with gradient 0 by that weight too.
 class_weights : sequence or array of length C, or "balanced"
     Weight of each class, and of its share in the divisor of the mean. "balanced" is
-    total / (C x count) from this batch, 0 for an absent class.
+    total / (C x count) from this batch, 0 for an absent class. In binary mode two: weights of 0 and
+    of 1, as in a softmax of the scores (0, z); losses that are made of counts have no use for them there.
 classes : {"all", "present"} or sequence of ints
     Classes to average over: all, those present in the targets, or these indices.
 per_image : bool

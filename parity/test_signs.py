@@ -9,9 +9,9 @@ from .signs import Broken, signs
 from .test_page import KNOWN, compare, labelled, names_in
 
 FORMULAS = {
-    "balanced_cross_entropy_loss": ("losses/cross_entropy.py:_balanced_terms",),
+    "balanced_cross_entropy_loss": ("losses/cross_entropy.py:balanced_terms",),
     "boundary_loss": ("maps.py:signed_distances",),
-    "combo_loss": ("losses/compound.py:combo_loss", "losses/compound.py:_two_sided_terms"),
+    "combo_loss": ("losses/compound.py:combo_loss", "losses/compound.py:_element_terms"),
     "cost_sensitive_cross_entropy_loss": ("losses/cross_entropy_variants.py:_cost_terms",),
     "cross_entropy_loss": (
         "losses/cross_entropy.py:multiclass_terms",

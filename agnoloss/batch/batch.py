@@ -26,9 +26,8 @@ class Batch:
     `num_classes` is the length of the class axis, 1 in binary mode; `spatial` the shape of an image, S;
     `dtype` that of sums. `dense` says that targets have the shape of predictions, as always in binary
     mode. `predictions` (N, C, P) keep their dtype, `given_targets` are integers or of `dtype`, (N, P) or
-    (N, C, P), `pixel_weights` (N, P) are as given, and `class_weights` (C,) are made from the targets if
-    "balanced" was asked for. `label_guard` is 1, or NaN if a target is out of range that could not be
-    looked at; None if all were.
+    (N, C, P), `pixel_weights` (N, P) and `given_class_weights` are as given. `label_guard` is 1, or NaN if a
+    target is out of range that could not be looked at; None if all were.
     """
 
     def __init__(
@@ -65,7 +64,7 @@ class Batch:
         self.given_targets = values.comparable(self, flat)
         self.pixel_weights = values.pixel_weights(self, pixel_weights, predictions.shape)
         self.label_guard = values.label_guard(self, outliers)
-        self.class_weights = options.class_weights(self, class_weights)
+        self.given_class_weights = class_weights
 
     @property
     def highest(self) -> int:
@@ -119,6 +118,11 @@ class Batch:
 
     def _per_element(self, per_pixel: Array) -> Array:
         return per_pixel if self.multiclass else self.xp.expand_dims(per_pixel, axis=1)
+
+    @lazy_property
+    def class_weights(self) -> Array | None:
+        """Weights of the classes (C,), in binary mode of y = 0 and y = 1, (2,); None if all are 1."""
+        return options.class_weights(self, self.given_class_weights)
 
     def weighted(self, values: Array) -> Array:
         """Values per pixel or element times their weights."""

@@ -18,7 +18,8 @@ ignore_index
 pixel_weights
     Weight of each pixel, ``(N, *S)``; 0 leaves it out as if ignored.
 class_weights
-    Weight of each class, also in the divisor of the mean; "balanced": from the counts of the batch.
+    Weight of each class, also in the divisor of the mean; "balanced": from the counts of the batch. Losses
+    of pixels take two in binary mode, the weights of 0 and of 1; other losses refuse them there.
 classes
     Classes to average over: "all", those "present" in the targets, or indices.
 per_image

@@ -8,9 +8,9 @@ from ..batch import Batch, checks
 from ..docstrings import documented
 from ..statistics.class_sums import class_sums
 from ..statistics.probabilities import LOWEST_PROBABILITY, Probabilities, Side, shared
-from ..statistics.reductions import Classes, over_pixels, weigh_elements
+from ..statistics.reductions import Classes, over_pixels
 from ..statistics.safe_math import power
-from .cross_entropy import cross_entropy_terms
+from .cross_entropy import balanced_terms, cross_entropy_terms
 from .region import dice
 
 
@@ -30,7 +30,8 @@ def dice_cross_entropy_loss(
 
         dice_weight dice_loss + cross_entropy_weight cross_entropy_loss
 
-    `classes`, `per_image`, `average`, `smooth` and `squared` are options of the Dice term.
+    `classes`, `per_image`, `average`, `smooth` and `squared` are options of the Dice term, `class_weights` of
+    binary mode one of cross entropy.
     Words shared by all losses: see `agnoloss.losses`.
 
     Parameters
@@ -67,7 +68,7 @@ def dice_cross_entropy_loss(
                   reduction=reduction, all_reduce=all_reduce, reductions=("mean", "sum"))  # fmt: skip
     dice_weight = checks.number("dice_weight", dice_weight)
     cross_entropy_weight = checks.number("cross_entropy_weight", cross_entropy_weight)
-    chosen = Classes(batch, classes, per_image, average)
+    chosen = Classes(batch, classes, per_image, average, entropy=True)
     terms, *numbers = cross_entropy_terms(batch, pos_weight, label_smoothing)
     p = Probabilities(batch, "log_p", "tp", "p2" if checks.flag("squared", squared) else "p")
     sums = class_sums(batch, per_image, squared, p)
@@ -122,22 +123,22 @@ def combo_loss(
                   ignore_index=ignore_index, pixel_weights=pixel_weights, class_weights=class_weights,
                   reduction=reduction, all_reduce=all_reduce, reductions=("mean", "sum"))  # fmt: skip
     alpha, beta = checks.number("alpha", alpha, 0.0, 1.0), checks.number("beta", beta, 0.0, 1.0)
-    chosen, p = Classes(batch, classes, per_image, average), Probabilities(batch)
+    chosen, p = Classes(batch, classes, per_image, average, entropy=True), Probabilities(batch)
     sums = class_sums(batch, per_image, probabilities=p)
     overlap = chosen.reduce(1 - dice(batch.xp, chosen.pool(sums), smooth), sums.true)
-    entropy = over_pixels(batch, _two_sided_terms, beta, whole=batch.multiclass, probabilities=p)
+    entropy = over_pixels(batch, _element_terms, beta, whole=batch.multiclass, probabilities=p)
     return alpha * entropy + (1 - alpha) * overlap
 
 
-def _two_sided_terms(p: Probabilities, beta: float) -> tuple[Array, Array | None]:
-    # -(beta y log p + (1 - beta) (1 - y) log(1 - p)) of every pixel and class
+def _element_terms(p: Probabilities, beta: float) -> tuple[Array, Array | None]:
+    # -w_c (beta y log p + (1 - beta) (1 - y) log(1 - p)) of every pixel and class
     batch, xp, y = p.batch, p.xp, p.batch.targets
-    true, false = shared(xp, y, p.log_probs), shared(xp, 1 - y, p.log_complements)
-    loss, share = weigh_elements(batch, -(beta * y * true + (1 - beta) * (1 - y) * false))
     if not batch.multiclass:
-        return loss, share
-    share = xp.ones_like(loss) if share is None else share
-    return xp.sum(loss, axis=1), xp.sum(share, axis=1)
+        return balanced_terms(p, beta)
+    true, false = shared(xp, y, p.log_probs), shared(xp, 1 - y, p.log_complements)
+    w = batch.constant([1.0] * batch.num_classes) if batch.class_weights is None else batch.class_weights
+    loss = -batch.column(w) * (beta * y * true + (1 - beta) * (1 - y) * false)
+    return xp.sum(loss, axis=1), xp.sum(w)
 
 
 @documented
@@ -198,7 +199,7 @@ def exponential_logarithmic_loss(
     cross_entropy_weight = checks.number("cross_entropy_weight", cross_entropy_weight)
     gamma_dice = checks.number("gamma_dice", gamma_dice, 0.0)
     gamma = checks.number("gamma_cross_entropy", gamma_cross_entropy, 0.0)
-    xp, chosen = batch.xp, Classes(batch, classes, per_image, average)
+    xp, chosen = batch.xp, Classes(batch, classes, per_image, average, entropy=True)
     p = Probabilities(batch, "log_p", "tp", "p")
     sums = class_sums(batch, per_image, probabilities=p)
     # mean_c (-ln Dice_c)^gamma_dice
@@ -206,7 +207,7 @@ def exponential_logarithmic_loss(
     logs = -xp.log(xp.where(score < LOWEST_PROBABILITY, LOWEST_PROBABILITY, score))
     overlap = chosen.reduce(power(xp, logs, gamma_dice), sums.true)
     # mean_i w_(y_i) (-ln p_(y_i))^gamma
-    cross_entropy = over_pixels(batch, _log_power_terms, gamma, *_rarity(batch), probabilities=p)
+    cross_entropy = over_pixels(batch, _log_power_terms, gamma, *_rarity(p), probabilities=p)
     return dice_weight * overlap + cross_entropy_weight * cross_entropy
 
 
@@ -219,11 +220,11 @@ def _log_power_terms(p: Probabilities, gamma: float, w: Array, w_false: Array) -
     return p.over_sides(log_power, w, w_false), None
 
 
-def _rarity(batch: Batch) -> tuple[Array, Array]:
+def _rarity(p: Probabilities) -> tuple[Array, Array]:
     """w_c = sqrt(sum_k T_k / T_c) of y and of 1 - y; an absent class has nothing to weigh."""
-    xp = batch.xp
+    batch, xp = p.batch, p.xp
     if batch.class_weights is not None:
-        return batch.class_weights, batch.class_weights
+        return p.side_weights
     true = batch.add_up(batch.target_sums)
     false = true if batch.multiclass else batch.add_up(batch.sum_pixels(1 - batch.targets))
     total = xp.sum(true) if batch.multiclass else true + false

@@ -9,7 +9,7 @@ from ..array import Array
 from ..batch import Batch, checks
 from ..docstrings import documented
 from ..statistics.probabilities import Probabilities
-from ..statistics.reductions import Terms, over_pixels, weigh_elements
+from ..statistics.reductions import Terms, over_pixels
 from ..statistics.safe_math import divide
 
 
@@ -30,8 +30,10 @@ def cross_entropy_loss(
 
     Binary and multilabel, each element by itself::
 
-        l = -(pos_weight y log p + (1 - y) log(1 - p)),   y smoothed to y (1 - e) + e / 2
-        mean = sum u w l / sum u w
+        l = -(w_1 pos_weight q log p + w_0 (1 - q) log(1 - p)),   q = y (1 - e) + e / 2
+        mean = sum u l / sum u (w_1 y + w_0 (1 - y))
+
+    where w_1 and w_0 are the class weights of 1 and 0 in binary mode, in multilabel mode both the channel's.
 
     Words shared by all losses: see `agnoloss.losses`.
 
@@ -95,8 +97,9 @@ def multiclass_terms(p: Probabilities, e: float = 0.0, _: None = None) -> tuple[
 
 def binary_terms(p: Probabilities, e: float = 0.0, pos_weight: Array = 1.0) -> tuple[Array, Array | None]:
     """Loss and share of each element, binary and multilabel."""
-    # -(pos_weight y log p + (1 - y) log(1 - p))
-    return weigh_elements(p.batch, -p.over_sides(lambda side: side.log_p, pos_weight, smoothing=e))
+    # -(w_1 pos_weight y log p + w_0 (1 - y) log(1 - p))
+    w_1, w_0 = p.side_weights
+    return -p.over_sides(lambda side: side.log_p, pos_weight * w_1, w_0, smoothing=e), p.side_share()
 
 
 @documented
@@ -110,8 +113,8 @@ def balanced_cross_entropy_loss(
 
     ::
 
-        l = -(beta y log p + (1 - beta) (1 - y) log(1 - p)),   beta = 1 - mean(y) by default
-        mean = sum u w l / sum u w
+        l = -(w_1 beta y log p + w_0 (1 - beta) (1 - y) log(1 - p)),   beta = 1 - mean(y) by default
+        mean = sum u l / sum u (w_1 y + w_0 (1 - y))
 
     Words shared by all losses: see `agnoloss.losses`.
 
@@ -140,9 +143,11 @@ def balanced_cross_entropy_loss(
         beta = 1 - divide(batch.xp, batch.add_up(batch.target_sums), batch.add_up(batch.sizes))
     else:
         beta = batch.per_class("beta", beta, scalar=True, high=1.0)
-    return over_pixels(batch, _balanced_terms, beta)
+    return over_pixels(batch, balanced_terms, beta)
 
 
-def _balanced_terms(p: Probabilities, beta: Array) -> tuple[Array, Array | None]:
-    # -(beta y log p + (1 - beta) (1 - y) log(1 - p))
-    return weigh_elements(p.batch, -p.over_sides(lambda side: side.log_p, beta, 1 - beta))
+def balanced_terms(p: Probabilities, beta: Array) -> tuple[Array, Array | None]:
+    """Loss and share of each element, its positives weighed by beta, binary and multilabel."""
+    # -(w_1 beta y log p + w_0 (1 - beta) (1 - y) log(1 - p))
+    w_1, w_0 = p.side_weights
+    return -p.over_sides(lambda side: side.log_p, beta * w_1, (1 - beta) * w_0), p.side_share()

@@ -10,7 +10,7 @@ from ..backends import backend_of
 from ..batch import Batch, checks
 from ..docstrings import documented
 from ..statistics.probabilities import Probabilities, Side
-from ..statistics.reductions import over_pixels, weigh_elements
+from ..statistics.reductions import over_pixels
 from ..statistics.safe_math import power
 
 
@@ -26,9 +26,9 @@ def focal_loss(
     Multiclass, and binary or multilabel::
 
         l_i = -sum_c w_c alpha_c y_ic (1 - p_ic)^gamma log p_ic
-        l = -(alpha y (1 - p)^gamma log p + (1 - alpha) (1 - y) p^gamma log(1 - p))
+        l = -(w_1 alpha y (1 - p)^gamma log p + w_0 (1 - alpha) (1 - y) p^gamma log(1 - p))
 
-    The mean divides by pixels as cross entropy does (``sum u w``), not by alpha.
+    The mean divides by pixels and class weights as that of cross entropy does, not by alpha.
 
     Words shared by all losses: see `agnoloss.losses`.
 
@@ -71,8 +71,10 @@ def _terms(p: Probabilities, gamma: float, alpha: Array | None) -> tuple[Array, 
     if p.batch.multiclass:
         w = p.batch.class_weights
         return p.over_targets(focal, alpha, w), p.target_share(w)
-    sides = p.over_sides(focal) if alpha is None else p.over_sides(focal, alpha, 1 - alpha)
-    return weigh_elements(p.batch, sides)
+    w_1, w_0 = p.side_weights
+    if alpha is not None:
+        w_1, w_0 = alpha * w_1, (1 - alpha) * w_0
+    return p.over_sides(focal, w_1, w_0), p.side_share()
 
 
 def _alpha(batch: Batch, alpha: Any) -> Array | None:

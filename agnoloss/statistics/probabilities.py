@@ -189,6 +189,21 @@ class Probabilities:
         log_p = self.log_probs if mix is None else self.log_probs * batch.column(mix)
         return self.xp.sum(log_p, axis=1)
 
+    @lazy_property
+    def side_weights(self) -> tuple[Array, Array]:
+        """Class weights (C,) of y and of 1 - y, binary and multilabel; 1.0 if there are none."""
+        w = self.batch.class_weights
+        if w is None:
+            return 1.0, 1.0
+        return (w[1:], w[:1]) if self.batch.mode == "binary" else (w, w)
+
+    def side_share(self) -> Array | None:
+        """w_1 y + w_0 (1 - y), the share of each element in the mean's divisor; None if all are 1."""
+        if self.batch.class_weights is None:
+            return None
+        true, false = (self.batch.column(w) for w in self.side_weights)
+        return true if true is false else true * self.batch.targets + false * (1 - self.batch.targets)
+
     def over_sides(
         self, function: Callable[[Side], Array], positive: Array = 1.0, negative: Array = 1.0,
         smoothing: float = 0.0,

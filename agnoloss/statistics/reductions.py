@@ -68,18 +68,21 @@ def _sums(p: Probabilities, terms: Terms, options: tuple[Any, ...]) -> tuple[Arr
     return total, xp.sum(share)
 
 
-def weigh_elements(batch: Batch, loss: Array) -> tuple[Array, Array | None]:
-    """Weigh a loss (N, C, P) of binary or multilabel mode by class: the loss and its share."""
-    if batch.class_weights is None:
-        return loss, None
-    weights = batch.column(batch.class_weights)
-    return loss * weights, batch.xp.broadcast_to(weights, loss.shape)
-
-
 class Classes:
-    """The classes a loss is about: their choice, weights, and the mean over them; options as losses have."""
+    """The classes a loss is about: their choice, weights, and the mean over them; options as losses have.
 
-    def __init__(self, batch: Batch, classes: Any, per_image: bool, average: str = "macro") -> None:
+    `entropy` says that another term of the loss takes the `class_weights` of binary mode.
+    """
+
+    def __init__(
+        self, batch: Batch, classes: Any, per_image: bool, average: str = "macro", entropy: bool = False
+    ) -> None:
+        if batch.mode == "binary" and batch.given_class_weights is not None and not entropy:
+            raise ValueError(
+                "`class_weights` weigh 0 and 1 in binary mode, but this loss has one class there, the "
+                "foreground. Pass them, or `pos_weight`, to a loss of pixels, such as cross entropy; or two "
+                f'channels with mode="multiclass". Got {batch.given_class_weights!r}.'
+            )
         checks.choice("average", average, ("macro", "micro"))
         checks.flag("per_image", per_image)
         if per_image and batch.all_reduce is not None:
@@ -102,7 +105,7 @@ class Classes:
         else:
             chosen = [float(c in self.classes) for c in range(self.batch.num_classes)]
             weights = xp.broadcast_to(self.batch.constant(chosen), true.shape)
-        if self.batch.class_weights is not None:
+        if self.batch.mode != "binary" and self.batch.class_weights is not None:
             weights = weights * self.batch.class_weights
         return weights
 

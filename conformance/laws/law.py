@@ -82,7 +82,8 @@ class Law:
             modes = [modes[crc32(f"{self.name} {entry.name}".encode()) % len(modes)]]
         for mode in modes:
             for setting in self.settings:
-                if all(entry.takes(key) for key in setting.keys() & {"from_logits", "smooth"}):
+                optional = setting.keys() & {"from_logits", "smooth"}
+                if all(map(entry.takes, optional)) and entry.has_meaning(mode, setting):
                     yield self.name, make_case(entry, mode, dict(setting))
             for own in entry.options if self.own_options else ():
                 if mode in own.get("mode", (mode,)):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from typing import Any
 
 import numpy as np
@@ -9,7 +10,7 @@ import numpy as np
 from ..suite.agreement import tolerance
 from ..suite.cases import Case
 from ..suite.libraries import Library
-from ..suite.registry import TWO_SIDED
+from ..suite.registry import TWO_SIDED, Entry
 from .law import Law, Outcome, changed, evaluate, unlike, value_of
 
 MANY = ("multiclass", "multilabel")
@@ -105,6 +106,34 @@ def alpha(case: Case, library: Library) -> str:
     return ""
 
 
+def in_both(entry: Entry) -> bool:
+    """Whether a loss has the modes that the law of two classes compares."""
+    return {"binary", "multiclass"} <= set(entry.modes)
+
+
+def two_classes(case: Case, library: Library) -> str:
+    """Give scores z as (0, z), probabilities p as (1 - p, p), and ask for class 1 where there is a choice."""
+    if "pos_weight" in case.options:
+        return ""  # it is in no divisor, where each weight of two classes is
+    scores, y, own = (
+        case.options.get("from_logits", True),
+        case.targets,
+        inspect.signature(case.entry.function),
+    )
+    options: dict[str, Any] = {"mode": "multiclass"} | (
+        {"classes": (1,)} if case.entry.takes("classes") else {}
+    )
+    if "alpha" in case.options and "PerClass" in str(own.parameters["alpha"].annotation):
+        alpha = float(np.reshape(case.options["alpha"], ()))
+        options["alpha"] = [1 - alpha, alpha]
+    first = np.zeros_like(case.predictions) if scores else 1 - case.predictions
+    predictions = np.stack([first, case.predictions], axis=1)
+    targets = y if y.dtype.kind in "iub" else np.stack([1 - y, y], axis=1)
+    softmax = evaluate(changed(case, predictions, targets, **options), library)
+    gradient = softmax.gradient[:, 1] - (0.0 if scores else softmax.gradient[:, 0])
+    return unlike(evaluate(case, library), Outcome(softmax.value, gradient), case)
+
+
 LAWS = (
     Law("axis", "`axis` is permuted predictions", axis, modes=MANY, needs=("axis",)),
     Law("one-hot", "dense one-hot targets are labels", one_hot, modes=("multiclass",)),
@@ -116,6 +145,36 @@ LAWS = (
         modes=MANY,
     ),
     Law("minimum", "a perfect prediction is the minimum", minimum, own_options=True),
+    Law(
+        "two classes",
+        "binary is two-class softmax of the scores (0, z), of which class 1 is asked for",
+        two_classes,
+        settings=(
+            {},
+            {"targets": "soft"},
+            {"from_logits": False},
+            {"class_weights": "per class"},
+            {"class_weights": "balanced"},
+            {"class_weights": "balanced", "targets": "soft", "pixel_weights": "some zero"},
+            {"class_weights": "per class", "targets": "soft", "from_logits": False},
+            {"class_weights": "balanced", "ignore_index": 255, "pixel_weights": "positive"},
+        ),
+        modes=("binary",),
+        concerns=in_both,
+        own_options=True,
+    ),
+    Law(
+        "two classes of pixels",
+        "binary is two-class softmax of the scores (0, z), pixel for pixel",
+        two_classes,
+        settings=tuple(
+            {"class_weights": "per class", "targets": targets, "reduction": reduction}
+            for targets in ("dense", "soft")
+            for reduction in ("sum", "none")
+        ),
+        modes=("binary",),
+        concerns=lambda entry: in_both(entry) and not entry.takes("classes"),
+    ),
     Law(
         "alpha",
         "raising alpha raises the cost of false positives, and of nothing else",

@@ -203,6 +203,22 @@ def weights_of_classes(batch, class_weights):
     return [sum(counts) / (batch.classes * count) if count else 0.0 for count in counts]
 
 
+def weights_of_sides(batch, class_weights):
+    """Weights of y and of 1 - y in each channel: w_c for both; in binary mode w_1, and w_0.
+
+    "balanced" is there total / (2 count) of ones, and of zeros.
+    """
+    if batch.mode != "binary" or class_weights is None:
+        return (weights_of_classes(batch, class_weights),) * 2
+    if isinstance(class_weights, str):
+        (pixels,) = batch.pools(per_image=False)
+        ones = sum(px.weight * px.targets[0] for px in pixels)
+        zeros = sum(px.weight * (1 - px.targets[0]) for px in pixels)
+        class_weights = [(zeros + ones) / (2 * count) if count else 0.0 for count in (zeros, ones)]
+    w_0, w_1 = (float(weight) for weight in class_weights)
+    return [w_1], [w_0]
+
+
 def chosen_classes(classes, present):
     """The class indices that `classes` names, `present` telling for each class if it occurs."""
     if isinstance(classes, str):

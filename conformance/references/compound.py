@@ -2,7 +2,7 @@
 
 import math
 
-from ._common import LOG_FLOOR, check_reduction, over_pixels, per_class, read, weights_of_classes
+from ._common import LOG_FLOOR, check_reduction, over_pixels, per_class, read, weights_of_sides
 from .boundary import boundary_loss
 from .cross_entropy import cross_entropy_loss
 from .region import by_class, class_sums, dice, dice_loss, generalized_dice_loss
@@ -30,7 +30,10 @@ def dice_cross_entropy_loss(
     pos_weight=None,
     reduction="mean",
 ):
-    """dice_weight Dice + cross_entropy_weight CE; `classes` and the like concern the Dice half."""
+    """dice_weight Dice + cross_entropy_weight CE; `classes` and the like concern the Dice half.
+
+    Class weights of binary mode are those of cross entropy alone.
+    """
     check_reduction(reduction, "mean", "sum")
     common = {
         "mode": mode,
@@ -38,12 +41,12 @@ def dice_cross_entropy_loss(
         "axis": axis,
         "ignore_index": ignore_index,
         "pixel_weights": pixel_weights,
-        "class_weights": class_weights,
         "reduction": reduction,
     }
     region = dice_loss(
         predictions,
         targets,
+        class_weights=of_classes(mode, class_weights),
         classes=classes,
         per_image=per_image,
         average=average,
@@ -52,9 +55,19 @@ def dice_cross_entropy_loss(
         **common,
     )
     entropy = cross_entropy_loss(
-        predictions, targets, label_smoothing=label_smoothing, pos_weight=pos_weight, **common
+        predictions,
+        targets,
+        class_weights=class_weights,
+        label_smoothing=label_smoothing,
+        pos_weight=pos_weight,
+        **common,
     )
     return dice_weight * region + cross_entropy_weight * entropy
+
+
+def of_classes(mode, class_weights):
+    """Class weights of the Dice half, which has one class in binary mode."""
+    return None if mode == "binary" else class_weights
 
 
 def combo_loss(
@@ -84,22 +97,22 @@ def combo_loss(
     """
     check_reduction(reduction, "mean", "sum")
     batch = read(predictions, targets, mode, from_logits, axis, ignore_index, pixel_weights)
-    w = weights_of_classes(batch, class_weights)
+    w, w_0 = weights_of_sides(batch, class_weights)
 
     def terms(pixel):
         loss = share = 0.0
         for c in range(batch.classes):
-            y, weight = pixel.targets[c], pixel.weights[c] * w[c]
-            loss -= weight * beta * y * pixel.log_probs[c]
-            loss -= weight * (1 - beta) * (1 - y) * pixel.log_rests[c]
-            share += weight
+            y, u = pixel.targets[c], pixel.weights[c]
+            loss -= u * w[c] * beta * y * pixel.log_probs[c]
+            loss -= u * w_0[c] * (1 - beta) * (1 - y) * pixel.log_rests[c]
+            share += u * (w[c] * y + w_0[c] * (1 - y))
         return [(loss, share)]
 
     entropy = over_pixels(batch, terms, reduction)
     region = by_class(
         batch,
         lambda sums: 1 - dice(sums, smooth),
-        *(class_weights, classes, per_image, average, reduction),
+        *(of_classes(mode, class_weights), classes, per_image, average, reduction),
     )
     return alpha * entropy + (1 - alpha) * region
 
@@ -140,7 +153,7 @@ def exponential_logarithmic_loss(
         return math.sqrt(everything / count) if count else 0.0
 
     if class_weights is not None:
-        positive = negative = weights_of_classes(batch, class_weights)
+        positive, negative = weights_of_sides(batch, class_weights)
     elif mode == "multiclass":
         positive = [rarity(sum(s.t for s in sums), s.t) for s in sums]
         negative = per_class(0.0, batch.classes)
@@ -164,7 +177,9 @@ def exponential_logarithmic_loss(
         return max(-math.log(score), 0.0) ** gamma_dice
 
     entropy = over_pixels(batch, terms, reduction)
-    region = by_class(batch, region_of, class_weights, classes, per_image, average, reduction)
+    region = by_class(
+        batch, region_of, of_classes(mode, class_weights), classes, per_image, average, reduction
+    )
     return dice_weight * region + cross_entropy_weight * entropy
 
 

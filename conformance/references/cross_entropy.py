@@ -5,7 +5,7 @@ from itertools import count
 
 import numpy as np
 
-from ._common import over_pixels, per_class, read, weights_of_classes
+from ._common import over_pixels, per_class, read, weights_of_classes, weights_of_sides
 
 
 def cross_entropy_loss(
@@ -27,11 +27,12 @@ def cross_entropy_loss(
 
     multiclass: l_i = -sum_c w_c q_c log p_c with q = (1 - e) y + e / C; the mean divides by
     sum_i u_i sum_c w_c y_c, as torch.nn.functional.cross_entropy does.
-    binary, multilabel: l = -(pos_weight q log p + (1 - q) log(1 - p)) with q = (1 - e) y + e / 2.
+    binary, multilabel: l = -(pos_weight q log p + (1 - q) log(1 - p)) with q = (1 - e) y + e / 2; class
+    weights of binary mode are those of two classes.
     Smoothing: Szegedy et al., Rethinking the Inception Architecture, CVPR 2016, section 7.
     """
     batch = read(predictions, targets, mode, from_logits, axis, ignore_index, pixel_weights)
-    w = weights_of_classes(batch, class_weights)
+    w, w_0 = weights_of_sides(batch, class_weights)
     positive = per_class(pos_weight, batch.classes)
     e, classes = label_smoothing, range(batch.classes)
     if mode == "multiclass" and pos_weight is not None:
@@ -49,9 +50,9 @@ def cross_entropy_loss(
         terms = []
         for c in classes:
             q = (1 - e) * pixel.targets[c] + e / 2
-            loss = -(positive[c] * q * pixel.log_probs[c] + (1 - q) * pixel.log_rests[c])
-            weight = pixel.weights[c] * w[c]
-            terms.append((weight * loss, weight))
+            loss = -w[c] * positive[c] * q * pixel.log_probs[c] - w_0[c] * (1 - q) * pixel.log_rests[c]
+            share = w[c] * pixel.targets[c] + w_0[c] * (1 - pixel.targets[c])
+            terms.append((pixel.weights[c] * loss, pixel.weights[c] * share))
         return terms
 
     return over_pixels(batch, softmax_terms if mode == "multiclass" else sigmoid_terms, reduction)
@@ -79,7 +80,7 @@ def balanced_cross_entropy_loss(
     if mode == "multiclass":
         raise ValueError("balanced cross entropy is binary or multilabel.")
     batch = read(predictions, targets, mode, from_logits, axis, ignore_index, pixel_weights)
-    w = weights_of_classes(batch, class_weights)
+    w, w_0 = weights_of_sides(batch, class_weights)
     b = per_class(beta, batch.classes)
     if beta is None:
         (pixels,) = batch.pools(per_image=False)
@@ -92,9 +93,10 @@ def balanced_cross_entropy_loss(
         pairs = []
         for c in range(batch.classes):
             y = pixel.targets[c]
-            loss = -b[c] * y * pixel.log_probs[c] - (1 - b[c]) * (1 - y) * pixel.log_rests[c]
-            weight = pixel.weights[c] * w[c]
-            pairs.append((weight * loss, weight))
+            loss = -w[c] * b[c] * y * pixel.log_probs[c]
+            loss -= w_0[c] * (1 - b[c]) * (1 - y) * pixel.log_rests[c]
+            share = w[c] * y + w_0[c] * (1 - y)
+            pairs.append((pixel.weights[c] * loss, pixel.weights[c] * share))
         return pairs
 
     return over_pixels(batch, terms, reduction)
@@ -159,7 +161,7 @@ def top_k_cross_entropy_loss(
     nnU-Net's TopKLoss.
     """
     batch = read(predictions, targets, mode, from_logits, axis, ignore_index, pixel_weights)
-    w = weights_of_classes(batch, class_weights)
+    w, w_0 = weights_of_sides(batch, class_weights)
     classes = range(batch.classes)
 
     def entries(pixel):
@@ -173,7 +175,8 @@ def top_k_cross_entropy_loss(
         for c in classes:
             y = pixel.targets[c]
             loss = -(y * pixel.log_probs[c] + (1 - y) * pixel.log_rests[c])
-            found.append((loss, w[c] * loss, w[c], pixel.weights[c]))
+            weighted = -w[c] * y * pixel.log_probs[c] - w_0[c] * (1 - y) * pixel.log_rests[c]
+            found.append((loss, weighted, w[c] * y + w_0[c] * (1 - y), pixel.weights[c]))
         return found
 
     (pixels,) = batch.pools(per_image=False)

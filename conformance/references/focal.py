@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 
-from ._common import over_pixels, per_class, read, weights_of_classes
+from ._common import over_pixels, per_class, read, weights_of_sides
 
 
 def focal_loss(
@@ -30,7 +30,7 @@ def focal_loss(
     Without alpha both terms have weight 1. The mean divides as cross entropy does, not by alpha.
     """
     batch = read(predictions, targets, mode, from_logits, axis, ignore_index, pixel_weights)
-    w = weights_of_classes(batch, class_weights)
+    w, w_0 = weights_of_sides(batch, class_weights)
     classes = range(batch.classes)
     if mode == "multiclass" and alpha is not None and np.ndim(alpha) == 0:
         raise ValueError("`alpha` must have one entry per class in multiclass mode.")
@@ -49,10 +49,10 @@ def focal_loss(
         terms = []
         for c in classes:
             y = pixel.targets[c]
-            loss = -positive[c] * y * pixel.rests[c] ** gamma * pixel.log_probs[c]
-            loss -= negative[c] * (1 - y) * pixel.probs[c] ** gamma * pixel.log_rests[c]
-            weight = pixel.weights[c] * w[c]
-            terms.append((weight * loss, weight))
+            loss = -w[c] * positive[c] * y * pixel.rests[c] ** gamma * pixel.log_probs[c]
+            loss -= w_0[c] * negative[c] * (1 - y) * pixel.probs[c] ** gamma * pixel.log_rests[c]
+            share = w[c] * y + w_0[c] * (1 - y)
+            terms.append((pixel.weights[c] * loss, pixel.weights[c] * share))
         return terms
 
     return over_pixels(batch, softmax_terms if mode == "multiclass" else sigmoid_terms, reduction)

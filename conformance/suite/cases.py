@@ -133,7 +133,7 @@ def make_case(entry: Entry, mode: str, setting: dict[str, Any]) -> Case:
         options["pixel_weights"] = arrays.pixel_weights(options["pixel_weights"])
     for key, value in options.items():
         if isinstance(value, str) and value.startswith("per class"):
-            options[key] = arrays.per_class(value)
+            options[key] = arrays.per_class(value, 2 if (mode, key) == ("binary", "class_weights") else None)
     exact = setting.get("precision") != "full"
     return Case(
         name, entry, arrays.predictions, arrays.targets, {"mode": mode, **entry.required, **options}, exact
@@ -150,6 +150,7 @@ def _alone(entry: Entry, mode: str) -> Iterator[dict[str, Any]]:
         setting = {key: value for key, value in setting.items() if key != "mode"}
         known = all((key in WORDS or entry.takes(key)) and key not in entry.leaves_out for key in setting)
         flat = entry.neighbours and setting.get("space") == ()
+        known = known and entry.has_meaning(mode, setting)
         if known and mode in modes and _possible(mode, setting) and not flat:
             yield setting
 

@@ -131,8 +131,8 @@ class Arrays:
             flat[self.rng.choice(flat.size, size=max(1, flat.size // 3), replace=False)] = 0
         return weights != 0 if kind == "bool" else weights
 
-    def per_class(self, kind: str) -> Any:
+    def per_class(self, kind: str, classes: int | None = None) -> Any:
         """A list of one number per class, or an array of them."""
         low, high = (2, 31) if "below one" in kind else (8, 64)
-        numbers = self.rng.choice(np.arange(low, high), size=self.classes, replace=False) / 32
+        numbers = self.rng.choice(np.arange(low, high), size=classes or self.classes, replace=False) / 32
         return numbers if "array" in kind else numbers.tolist()

@@ -50,6 +50,9 @@ class Entry:
         name; None if nobody promises that, as of one minus a score of nearly 1.
     neighbours : bool
         Whether pixels have neighbours: its images are then larger, and have a spatial axis.
+    of_pixels : bool
+        Whether it has a loss for each pixel, or a term with one: `class_weights` of binary mode are then
+        weights of 0 and of 1. Others refuse them.
     """
 
     function: Callable[..., Any]
@@ -63,6 +66,7 @@ class Entry:
     required: Mapping[str, Any] = field(default_factory=dict)
     confident: Mapping[str, Any] | None = None
     neighbours: bool = False
+    of_pixels: bool = False
 
     @property
     def name(self) -> str:
@@ -72,6 +76,10 @@ class Entry:
     def takes(self, option: str) -> bool:
         """Whether the loss has an option."""
         return option in inspect.signature(self.function).parameters
+
+    def has_meaning(self, mode: str, setting: Mapping[str, Any]) -> bool:
+        """Whether the loss takes in a mode what a setting asks for."""
+        return self.of_pixels or mode != "binary" or "class_weights" not in setting
 
 
 SMOOTH_IS_NOT_SCALED = {"doubling": "weights scale the counts and not `smooth`: exact at smooth=0 only"}
@@ -88,6 +96,7 @@ NEIGHBOURS = {
 ENTRIES = (
     Entry(
         agnoloss.cross_entropy_loss,
+        of_pixels=True,
         options=(
             {"label_smoothing": 0.125},
             {"pos_weight": 2.5, "mode": TWO_SIDED},
@@ -98,11 +107,13 @@ ENTRIES = (
     ),
     Entry(
         agnoloss.balanced_cross_entropy_loss,
+        of_pixels=True,
         modes=TWO_SIDED,
         options=({"beta": 0.75}, {"beta": "per class below one"}),
     ),
     Entry(
         agnoloss.focal_loss,
+        of_pixels=True,
         options=(
             {"gamma": 0.0},
             {"gamma": 0.5},
@@ -129,6 +140,7 @@ ENTRIES = (
     Entry(agnoloss.lovasz_hinge_loss, modes=TWO_SIDED, unit=1.0, exempt=NO_TERMS),
     Entry(
         agnoloss.dice_cross_entropy_loss,
+        of_pixels=True,
         options=(
             {"dice_weight": 0.25, "cross_entropy_weight": 2.0},
             {"squared": True},
@@ -141,12 +153,19 @@ ENTRIES = (
     ),
     Entry(
         agnoloss.cost_sensitive_cross_entropy_loss,
+        of_pixels=True,
         modes=("multiclass",),
         required={"cost_matrix": ((0.5, 2.0, 1.0), (3.0, 0.25, 1.5), (1.0, 4.0, 0.0))},
     ),
-    Entry(agnoloss.top_k_cross_entropy_loss, options=({"k": 0.5}, {"k": 1.0}), exempt=NO_TERMS),
+    Entry(
+        agnoloss.top_k_cross_entropy_loss,
+        of_pixels=True,
+        options=({"k": 0.5}, {"k": 1.0}),
+        exempt=NO_TERMS,
+    ),
     Entry(
         agnoloss.conservative_loss,
+        of_pixels=True,
         modes=("multiclass",),
         options=({"lam": 2.0}, {"base": 2.0}, {"eps": 0.0625}),
         unit=5.0,  # lam, the size of terms of both signs
@@ -165,13 +184,19 @@ ENTRIES = (
     ),
     Entry(
         agnoloss.combo_loss,
+        of_pixels=True,
         options=({"alpha": 0.25}, {"beta": 0.75}),
         reductions=("sum",),
         unit=1.0,
-        exempt=SMOOTH_IS_NOT_SCALED | {"alpha": "its alpha is the share of the cross entropy"},
+        exempt=SMOOTH_IS_NOT_SCALED
+        | {
+            "alpha": "its alpha is the share of the cross entropy",
+            "two classes": "its cross entropy has an element for each class, so for both of two",
+        },
     ),
     Entry(
         agnoloss.exponential_logarithmic_loss,
+        of_pixels=True,
         options=(
             {"dice_weight": 0.5, "cross_entropy_weight": 1.0},
             {"gamma_dice": 1.0, "gamma_cross_entropy": 0.5},

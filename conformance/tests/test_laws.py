@@ -144,7 +144,7 @@ def weights_are_doubled(p, t, pixel_weights=None, **options):
 
 @breaks("unit class weights", cross_entropy_loss)
 def classes_weigh_unless_weighted(p, t, class_weights=None, **options):
-    count = 1 if options["mode"] == "binary" else 3
+    count = 2 if options["mode"] == "binary" else 3
     scale = 1.5 if class_weights is None else 1.0
     return scale * cross_entropy_loss(p, t, class_weights=class_weights or [1.0] * count, **options)
 
@@ -196,6 +196,24 @@ def background_is_left_out(p, t, **options):
 @breaks("minimum", dice_loss)
 def large_scores_cost(p, t, **options):
     return dice_loss(p, t, **options) + 1e-3 * array_namespace(p).mean(p * p)
+
+
+@breaks("two classes", cross_entropy_loss)
+def foreground_weighs_as_background(p, t, class_weights=None, **options):
+    if class_weights is not None and options["mode"] == "binary":
+        class_weights = [1.0, 1.0]
+    return cross_entropy_loss(p, t, class_weights=class_weights, **options)
+
+
+@breaks("two classes", agnoloss.focal_loss)
+def sigmoid_has_another_slope(p, t, **options):
+    return agnoloss.focal_loss(2 * p if options["mode"] == "binary" else p, t, **options)
+
+
+@breaks("two classes of pixels", cross_entropy_loss)
+def pixels_are_not_weighted(p, t, class_weights=None, **options):
+    options |= {} if options["mode"] == "binary" else {"class_weights": class_weights}
+    return cross_entropy_loss(p, t, **options)
 
 
 @breaks("alpha", tversky_loss)
