@@ -36,6 +36,7 @@ EACH = (
         "inputs",
         "known_numbers",
         "maps",
+        "shapes",
     ),
     "peer_faults",
 )

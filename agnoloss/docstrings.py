@@ -19,9 +19,11 @@ predictions : array, real floating
     number of spatial axes, none included; in binary mode ``(N, *S)``, or with a class axis of
     length 1. float16 and bfloat16 are computed in float32.
 targets : array
-    Labels without the class axis, integer or bool, ``(N, *S)``; or dense, of the shape of
-    `predictions`: one-hot or soft, integer, bool or floating, from 0 to 1. Of the same library and
-    device as `predictions` (JAX takes NumPy's too).
+    Labels, integer or bool, ``(N, *S)``, or with a class axis of length 1; or dense, of the shape of
+    `predictions`: one-hot or soft, integer, bool or floating, from 0 to 1. Over multiclass ones' classes
+    they sum to 1 at most, to 0 where a pixel has no class. Of the same library and device as
+    `predictions` (JAX takes NumPy's too). In binary mode, where both have length 1 at `axis`, that is
+    the class axis: images of one row ``(N, 1, W)`` need one besides, as ``x[:, None]``.
 mode : {"multiclass", "multilabel", "binary"}
     Softmax over `axis`, sigmoid of each channel, or one sigmoid channel.
 from_logits : bool
@@ -32,8 +34,9 @@ axis : int
 ignore_index : int or sequence of ints
     Labels that take no part in anything: value, gradient, counts, means. In dense multilabel
     targets it leaves out that element.
-pixel_weights : array, ``(N, *S)``
-    Weight of each pixel, not negative; 0 leaves it out as if ignored, with gradient 0 by that weight too.
+pixel_weights : array, ``(N, *S)`` or ``(N,)``
+    Weight of each pixel or image, in multilabel mode also of each element, in the shape of
+    `predictions`; not negative; 0 leaves it out as if ignored, with gradient 0 by that weight too.
 class_weights : sequence or array of length C, or "balanced"
     Weight of each class, and of its share in the divisor of the mean. "balanced" is
     total / (C x count) from this batch, 0 for an absent class. In binary mode two: weights of 0 and
@@ -49,7 +52,7 @@ smooth : float or (float, float)
     Added to numerator and denominator; a pair sets them apart. 0 / 0 scores 1 (loss 0).
 reduction : {"mean", "sum", "none"}
     Weighted mean over the pixels that count; weighted sum; or every pixel's weighted loss,
-    ``(N, *S)``, in multilabel mode ``(N, C, *S)``, 0 where ignored.
+    ``(N, *S)``, in multilabel mode in the predictions' shape, 0 where ignored.
 all_reduce : callable
     Applied to the sums over pixels before the formula, to add them up over devices, for example
     ``lambda x: jax.lax.psum(x, "data")``.

@@ -157,13 +157,13 @@ def signed_distances(backend: Backend, inside: Array, spacing: tuple[float, ...]
     return xp.reshape(xp.where(xp.isinf(signed), 0.0, signed), shape)
 
 
-def checked_spacing(spacing: Spacing, axes: int) -> tuple[float, ...]:
+def checked_spacing(spacing: Spacing, axes: int, note: str = "") -> tuple[float, ...]:
     """Turn `spacing` into one step for each spatial axis (TypeError, ValueError)."""
     several = isinstance(spacing, Sequence) and not isinstance(spacing, str)
     steps: Any = spacing if several else (1.0 if spacing is None else spacing,) * axes
     if len(steps) != axes:
         raise ValueError(
-            f"`spacing` must have length {axes}, one step for each spatial axis; got {spacing!r}."
+            f"`spacing` must have length {axes}, one step for each spatial axis; got {spacing!r}.{note}"
         )
     return tuple(_positive("spacing", step) for step in steps)
 

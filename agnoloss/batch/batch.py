@@ -26,8 +26,8 @@ class Batch:
     `num_classes` is the length of the class axis, 1 in binary mode; `spatial` the shape of an image, S;
     `dtype` that of sums. `dense` says that targets have the shape of predictions, as always in binary
     mode. `predictions` (N, C, P) keep their dtype, `given_targets` are integers or of `dtype`, (N, P) or
-    (N, C, P), `pixel_weights` (N, P) and `given_class_weights` are as given. `label_guard` is 1, or NaN if a
-    target is out of range that could not be looked at; None if all were.
+    (N, C, P), `pixel_weights` have the shape of `weights`, `given_class_weights` are as given. `label_guard`
+    is 1, or NaN if a target is out of range that could not be looked at; None if all were.
     """
 
     def __init__(
@@ -62,7 +62,7 @@ class Batch:
         per_pixel = (self.predictions.shape[0], self.predictions.shape[2])
         flat = layout.flatten(self.xp, targets) if self.dense else self.xp.reshape(targets, per_pixel)
         self.given_targets = values.comparable(self, flat)
-        self.pixel_weights = values.pixel_weights(self, pixel_weights, predictions.shape)
+        self.pixel_weights = values.pixel_weights(self, pixel_weights)
         self.label_guard = values.label_guard(self, outliers)
         self.given_class_weights = class_weights
 
@@ -98,8 +98,7 @@ class Batch:
         if valid is not None and not self.multiclass and not self.dense:
             valid = xp.expand_dims(valid, axis=1)
         if self.pixel_weights is not None:
-            # bool weights have no zero to compare with: they say themselves where a pixel counts
-            given = self._per_element(xp.astype(self.pixel_weights, self.dtype) != 0)
+            given = xp.astype(self.pixel_weights, self.dtype) != 0  # bool ones have no zero to compare with
             valid = given if valid is None else valid & given
         return valid
 
@@ -108,16 +107,12 @@ class Batch:
         """Weight of each pixel or element, exactly 0 where it does not count; None if all are 1."""
         if self.pixel_weights is None:
             return None if self.valid is None else self.xp.astype(self.valid, self.dtype)
-        weights = self._per_element(self.xp.astype(self.pixel_weights, self.dtype))
-        return self.xp.where(self.valid, weights, 0.0)
+        return self.xp.where(self.valid, self.xp.astype(self.pixel_weights, self.dtype), 0.0)
 
     @property
     def given_weights(self) -> Array | None:
         """`weights` where weights were given, which `valid` does not say all of."""
         return None if self.pixel_weights is None else self.weights
-
-    def _per_element(self, per_pixel: Array) -> Array:
-        return per_pixel if self.multiclass else self.xp.expand_dims(per_pixel, axis=1)
 
     @lazy_property
     def class_weights(self) -> Array | None:
@@ -145,7 +140,7 @@ class Batch:
             return self.valid
         if self.multiclass:
             return self.xp.expand_dims(self.valid, axis=1)
-        return self.valid if self.dense else self.xp.squeeze(self.valid, axis=1)
+        return self.valid if self.dense else self.xp.any(self.valid, axis=1)
 
     @lazy_property
     def labels(self) -> Array | None:
@@ -228,10 +223,10 @@ class Batch:
         return values if self.label_guard is None else values * self.label_guard
 
     def unflatten(self, values: Array) -> Array:
-        """Values per pixel (N, P) to (N, *S), per element (N, C, P) to (N, C, *S)."""
+        """Values per pixel (N, P) to (N, *S), per element (N, C, P) to the predictions' shape."""
         if self.mode == "binary":
             values = self.xp.squeeze(values, axis=1)
-        return self.xp.reshape(values, (*values.shape[:-1], *self.spatial))
+        return self.layout.unflatten(self.xp, values)
 
     def constant(self, values: Any) -> Array:
         """Python numbers as an array of the dtype and on the device that sums have."""

@@ -30,9 +30,16 @@ def flag(name: str, value: Any) -> bool:
 def integer(name: str, value: Any) -> int:
     """Check an option that is one whole number (TypeError)."""
     try:
-        return operator.index(value)
+        return _index(value)
     except TypeError:
         raise TypeError(f"`{name}` must be an int; got {value!r}.") from None
+
+
+def _index(value: Any) -> int:
+    """``operator.index``, to which a bool is no number (TypeError)."""
+    if isinstance(value, bool):
+        raise TypeError
+    return operator.index(value)
 
 
 def number(name: str, value: Any, low: float = -math.inf, high: float = math.inf) -> float:
@@ -96,7 +103,7 @@ def labels_to_ignore(ignore_index: Any) -> tuple[int, ...]:
     try:
         if isinstance(ignore_index, (str, bytes)):
             raise TypeError
-        return tuple(operator.index(label) for label in several)
+        return tuple(_index(label) for label in several)
     except TypeError:
         raise TypeError(
             f"`ignore_index` must be an int, several ints or None; got {ignore_index!r}."
@@ -109,7 +116,7 @@ def class_indices(classes: Any, num_classes: int) -> str | tuple[int, ...]:
         choice("classes", classes, ("all", "present"))
         return classes
     try:
-        indices = tuple(operator.index(c) for c in classes)
+        indices = tuple(_index(c) for c in classes)
     except TypeError:
         raise TypeError(
             f'`classes` must be "all", "present" or a sequence of class indices; got {classes!r}.'

@@ -12,8 +12,10 @@ from . import checks
 class Layout:
     """Where the classes and pixels lie in predictions and targets of given shapes.
 
-    `dense` says that the targets have the shape of the predictions, or that the mode is binary;
-    `num_classes` is the length of the class axis, 1 in binary mode; `spatial` is S, the shape of an image.
+    `dense` says that the targets have the shape of the predictions, or that the mode is binary; others are
+    labels, without a class axis or with one of length 1;
+    `num_classes` is the length of the class axis, 1 in binary mode; `spatial` is S, the shape of an image;
+    `note` is for messages about it.
     """
 
     def __init__(self, predictions: tuple[int, ...], targets: tuple[int, ...], mode: str, axis: int) -> None:
@@ -22,14 +24,15 @@ class Layout:
         axis = checks.integer("axis", axis)
         self.axis = self._class_axis(shape, targets, mode, axis)
         if self.axis is None:
-            self.num_classes, without = 1, shape
+            self.num_classes, without, alone = 1, shape, shape
         else:
             self.num_classes = shape[self.axis]
-            without = shape[: self.axis] + shape[self.axis + 1 :]
-        self.dense = _same(targets, shape) or mode == "binary"
-        if not (_same(targets, shape) or _same(targets, without)):
+            before, after = shape[: self.axis], shape[self.axis + 1 :]
+            without, alone = before + after, (*before, 1, *after)
+        self.dense = same(targets, shape) or mode == "binary"
+        if not any(same(targets, fitting) for fitting in (shape, without, alone)):
             # other class axes that would explain the targets' shape
-            axes = [i for i in range(len(shape)) if _same(shape[:i] + shape[i + 1 :], targets)]
+            axes = [i for i in range(len(shape)) if same(shape[:i] + shape[i + 1 :], targets)]
             guess = [i if i < len(shape) - 1 else -1 for i in axes[:1]]
             raise ValueError(
                 f"`targets` must have shape {without} for predictions of shape {shape} with "
@@ -37,6 +40,12 @@ class Layout:
                 + (f" With axis={guess[0]} these shapes would fit." if guess else "")
             )
         self.spatial = without[1:]
+        self.note = ""
+        if mode == "binary" and self.axis is not None and same(targets, shape):
+            self.note = (
+                f" Axis {self.axis}, of length 1 in both, is the class axis: images of one row need one "
+                "besides, as `predictions[:, None]` and `targets[:, None]`."
+            )
 
     @staticmethod
     def _class_axis(shape: tuple[int, ...], targets: tuple[int, ...], mode: str, axis: int) -> int | None:
@@ -65,7 +74,7 @@ class Layout:
 
     def flatten(self, xp: Any, array: Array) -> Array:
         """Bring an array of the predictions' shape to (N, C, P), without a copy where possible."""
-        if self.axis is None or not _same(tuple(array.shape), self.shape):  # no class axis: one class
+        if self.axis is None or not same(tuple(array.shape), self.shape):  # no class axis: one class
             return xp.reshape(array, (array.shape[0], 1, math.prod(array.shape[1:])))
         images, pixels = self.shape[1 if self.axis == 0 else 0], math.prod(self.spatial)
         if self.axis == 1:
@@ -77,7 +86,16 @@ class Layout:
         order = (0, self.axis, *(i for i in range(1, len(self.shape)) if i != self.axis))
         return xp.reshape(xp.permute_dims(array, order), (images, self.num_classes, pixels))
 
+    def unflatten(self, xp: Any, values: Array) -> Array:
+        """Bring values (N, P) to (N, *S), values (N, C, P) to the predictions' shape."""
+        values = xp.reshape(values, (*values.shape[:-1], *self.spatial))
+        if self.axis in (None, 1) or values.ndim < len(self.shape):
+            return values
+        order = [0, *range(2, values.ndim)]
+        order.insert(self.axis, 1)
+        return xp.permute_dims(values, tuple(order))
 
-def _same(a: tuple[int, ...], b: tuple[int, ...]) -> bool:
+
+def same(a: tuple[int, ...], b: tuple[int, ...]) -> bool:
     """Whether two shapes are equal. Lengths first: torch.export would compare sizes and fix them."""
     return len(a) == len(b) and a == b

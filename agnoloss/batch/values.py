@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from ..array import Array
 from ..backends import backend_of
 from . import checks
+from .layout import same
 
 if TYPE_CHECKING:
     from .batch import Batch
@@ -50,11 +51,33 @@ def counted_targets(batch: Batch, fill: int) -> Array:
     return batch.xp.where(batch.counted, batch.given_targets, fill)
 
 
-def _outside(batch: Batch) -> Array:
-    """Where a target that counts is out of range."""
-    targets = batch.given_targets
-    outside = (targets < 0) | (targets > batch.highest)
-    return outside if batch.counted is None else outside & batch.counted
+TOTAL_SLACK = 1e-2
+"""How far above 1 the targets of a pixel may add up: rounding of bfloat16, interpolated as well."""
+
+
+def _totals(batch: Batch, targets: Array) -> tuple[Array, float]:
+    """Sums (N, 1, P) over the classes of dense multiclass targets, and the largest there may be."""
+    return batch.xp.sum(targets, axis=1, keepdims=True), 1 if batch.integer_targets else 1 + TOTAL_SLACK
+
+
+def _complaint(batch: Batch, targets: Array, outliers: list[float] | None) -> str | None:
+    """What is wrong with targets, given what `Backend.outliers` found; None if they cannot be looked at."""
+    if outliers:
+        worst = outliers[0] if outliers[0] < 0 else outliers[1]
+        what = "labels" if not batch.dense or batch.mode == "binary" else "values"
+        ignored = f" or {batch.ignored}" if batch.ignored else ""
+        return f"`targets` must hold {what} from 0 to {batch.highest}{ignored}; got {worst}."
+    if outliers is not None and batch.multiclass and batch.dense:
+        totals, most = _totals(batch, targets)
+        outliers = batch.backend.outliers(totals, 0, most)
+        if outliers:
+            return (
+                "`targets` of the shape of `predictions` must sum to 1 at most over the classes of a pixel, "
+                f"along axis={batch.layout.axis}; got {outliers[1]}. Pass "
+                'mode="multilabel" if classes overlap, mode="binary" if this is a mask of one class, or '
+                "the `axis` along which the classes lie."
+            )
+    return None if outliers is None else ""
 
 
 def label_guard(batch: Batch, outliers: list[float] | None) -> Array | None:
@@ -63,23 +86,24 @@ def label_guard(batch: Batch, outliers: list[float] | None) -> Array | None:
     `outliers` are what `Backend.outliers` found in all targets. Where values cannot be looked at, an
     array () to multiply with: 1, or NaN if a target is out of range.
     """
-    xp, backend, high = batch.xp, batch.backend, batch.highest
+    xp, targets = batch.xp, batch.given_targets
     if not batch.from_logits:
         _check_probabilities(batch)
-    if outliers is None:
-        return xp.where(xp.any(_outside(batch)), math.nan, batch.constant(1.0))
-    if not outliers:
+    complaint = _complaint(batch, targets, outliers)
+    if complaint and batch.pixel_weights is not None:  # where a weight is 0 anything may be
+        counted = counted_targets(batch, fill=0)
+        complaint = _complaint(batch, counted, batch.backend.outliers(counted, 0, batch.highest))
+    if complaint:
+        raise ValueError(complaint)
+    if complaint is not None:
         return None
-    if batch.pixel_weights is not None or outliers[0] != outliers[0]:  # weights of 0, or NaN
-        if not backend.outliers(_outside(batch), 0, 0):
-            return None
-        outliers = backend.outliers(counted_targets(batch, fill=0), 0, high) or outliers
-    worst = outliers[0] if outliers[0] < 0 else outliers[1]
-    what = "labels" if not batch.dense or batch.mode == "binary" else "values"
-    raise ValueError(
-        f"`targets` must hold {what} from 0 to {high}"
-        f"{f' or {batch.ignored}' if batch.ignored else ''}; got {worst}."
-    )
+    outside = ~((targets >= 0) & (targets <= batch.highest))  # NaN is
+    if batch.multiclass and batch.dense:
+        totals, most = _totals(batch, targets)
+        outside = outside | (totals > most)
+    if batch.counted is not None:
+        outside = outside & batch.counted
+    return xp.where(xp.any(outside), math.nan, batch.constant(1.0))
 
 
 def _check_probabilities(batch: Batch) -> None:
@@ -95,18 +119,27 @@ def _check_probabilities(batch: Batch) -> None:
         )
 
 
-def pixel_weights(batch: Batch, weights: Array | None, shape: tuple[int, ...]) -> Array | None:
-    """Weights as (N, P), checked."""
+def pixel_weights(batch: Batch, weights: Array | None) -> Array | None:
+    """Weights (N, P), or (N, 1, P) or (N, C, P) in binary and multilabel mode, checked."""
     if weights is None:
         return None
     weights = real(batch, "pixel_weights", weights)
     outliers = batch.backend.outliers(weights, 0, math.inf)
     if outliers and outliers[0] < 0:
         raise ValueError(f"`pixel_weights` must not be negative; got {outliers[0]}.")
-    expected = (batch.predictions.shape[0], *batch.spatial)
-    if tuple(weights.shape) not in (expected, *([tuple(shape)] if batch.mode == "binary" else [])):
+    shape, (images, _, pixels) = tuple(weights.shape), batch.predictions.shape
+    xp, expected = batch.xp, [(images, *batch.spatial), (images,)]
+    if not batch.multiclass:
+        expected.append(batch.layout.shape)
+    if not any(same(shape, fitting) for fitting in expected):
+        shapes = " or ".join(map(str, dict.fromkeys(expected)))
         raise ValueError(
-            f"`pixel_weights` must have shape {expected} for predictions of shape "
-            f"{tuple(shape)}; got {tuple(weights.shape)}."
+            f"`pixel_weights` must have shape {shapes} for predictions of shape {batch.layout.shape}; "
+            f"got {shape}."
         )
-    return batch.xp.reshape(weights, (batch.predictions.shape[0], batch.predictions.shape[2]))
+    if not batch.multiclass and same(shape, batch.layout.shape):
+        return batch.layout.flatten(xp, weights)
+    weights = xp.broadcast_to(
+        xp.reshape(weights, (images, pixels if len(shape) > 1 else 1)), (images, pixels)
+    )
+    return weights if batch.multiclass else xp.expand_dims(weights, axis=1)

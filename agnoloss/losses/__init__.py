@@ -6,7 +6,7 @@ them; ``help(dice_loss)`` has them with shapes, dtypes and defaults.
 predictions
     Scores or probabilities ``(N, C, *S)``, any number of spatial axes; in binary mode ``(N, *S)``.
 targets
-    Labels ``(N, *S)``; or one-hot or soft targets of the shape of `predictions`.
+    Labels ``(N, *S)`` or ``(N, 1, *S)``; or one-hot or soft targets of the shape of `predictions`.
 mode
     "multiclass": softmax over the classes; "multilabel": sigmoid of each channel; "binary": one channel.
 from_logits
@@ -16,7 +16,7 @@ axis
 ignore_index
     Labels, one or several, that take no part in anything.
 pixel_weights
-    Weight of each pixel, ``(N, *S)``; 0 leaves it out as if ignored.
+    Weight of each pixel ``(N, *S)`` or image ``(N,)``; 0 leaves it out as if ignored.
 class_weights
     Weight of each class, also in the divisor of the mean; "balanced": from the counts of the batch. Losses
     of pixels take two in binary mode, the weights of 0 and of 1; other losses refuse them there.

@@ -48,8 +48,8 @@ def boundary_loss(
     spacing : float or sequence of floats, default 1
         Step of the grid, the same or one along each spatial axis.
     reduction : {"mean", "sum", "none"}, default "mean"
-        Weighted mean over the pixels that count; weighted sum; or every pixel's weighted loss,
-        ``(N, *S)``, in multiclass and multilabel mode for each class, ``(N, C, *S)``, 0 where ignored.
+        Weighted mean over the pixels that count; weighted sum; or every pixel's weighted loss, for each
+        class in the predictions' shape, ``(N, *S)`` in binary mode, 0 where ignored.
 
     Notes
     -----
@@ -121,7 +121,7 @@ def _distances(batch: Batch, classes: str | tuple[int, ...], spacing: Any) -> Ar
     xp, inside = batch.xp, class_masks(batch)
     indices = range(batch.num_classes) if isinstance(classes, str) else classes
     inside = xp.stack([inside[:, c, ...] for c in indices], axis=1)
-    steps = checked_spacing(spacing, len(batch.spatial))
+    steps = checked_spacing(spacing, len(batch.spatial), batch.layout.note)
     phi = signed_distances(batch.backend, inside, steps, batch.dtype)
     maps = {c: phi[:, k, ...] for k, c in enumerate(indices)}
     nothing = xp.zeros_like(phi[:, 0, ...])

@@ -177,7 +177,7 @@ class Probabilities:
         return self.xp.sum(values, axis=1) if batch.dense else values
 
     def mixed_log_probs(self, mix: Array | None) -> Array:
-        """sum_c m_c log p_c for each pixel (N, P), multiclass; m is 1 if None."""
+        """sum_c m_c log p_c for each pixel (N, P), multiclass, 0 of one without a class; m is 1 if None."""
         batch = self.batch
         if self.of_labels:
             assert not self._alone, "a chunk of pixels has no derivative but that of its label's log p"
@@ -187,7 +187,8 @@ class Probabilities:
             self._found.setdefault("log_p", found["log_p"])
             return found["mixed"]
         log_p = self.log_probs if mix is None else self.log_probs * batch.column(mix)
-        return self.xp.sum(log_p, axis=1)
+        total = self.xp.sum(log_p, axis=1)
+        return self.xp.where(self.xp.any(batch.targets != 0, axis=1), total, 0.0) if batch.dense else total
 
     @lazy_property
     def side_weights(self) -> tuple[Array, Array]:

@@ -11,7 +11,7 @@ def need_axes(batch: Batch) -> None:
     if not batch.spatial:
         raise ValueError(
             "`predictions` must have one spatial axis or more for a loss that looks at neighbours, as "
-            '(N, C, H, W), or (N, H, W) with mode="binary"; got none.'
+            f'(N, C, H, W), or (N, H, W) with mode="binary"; got none.{batch.layout.note}'
         )
 
 

@@ -43,6 +43,7 @@ class Batch(NamedTuple):
     space: tuple  # *S
     classes: int  # C; 1 in binary mode
     mode: str
+    axis: int  # of the classes in predictions
 
     def pools(self, per_image):
         """The groups of pixels that are counted together: each image, or the whole batch."""
@@ -56,21 +57,20 @@ def read(predictions, targets, mode, from_logits, axis, ignore_index=None, pixel
     z, y, dense = _channels_second(predictions, targets, mode, axis)
     if mode == "multiclass" and dense and ignore_index is not None:
         raise ValueError("`ignore_index` has no meaning for dense multiclass targets.")
+    u = _weights(pixel_weights, np.shape(predictions), z.shape, axis)
     count, classes, *space = z.shape
     pixels = math.prod(space)
     z = z.reshape(count, classes, pixels).astype(np.float64)
     y = y.reshape(count, -1, pixels)
-    u = np.ones((count, pixels)) if pixel_weights is None else np.asarray(pixel_weights, np.float64)
-    u = u.reshape(count, pixels)
     ignored = set() if ignore_index is None else set(np.ravel(ignore_index).tolist())
     images = []
     for n in range(count):
         image = []
         for i in range(pixels):
-            weights, labels = _target(y[n, :, i].tolist(), classes, dense, ignored, float(u[n, i]))
+            weights, labels = _target(y[n, :, i].tolist(), classes, dense, ignored, u[n, :, i].tolist())
             image.append(_pixel(weights, labels, z[n, :, i].tolist(), mode, from_logits))
         images.append(image)
-    return Batch(images, tuple(space), classes, mode)
+    return Batch(images, tuple(space), classes, mode, axis)
 
 
 def read_maps(maps, targets, mode, axis):
@@ -94,16 +94,29 @@ def _channels_second(predictions, targets, mode, axis):
         return z, y, True
     dense = z.shape == y.shape
     z = np.moveaxis(z, axis, 1)
-    y = np.moveaxis(y, axis, 1) if dense else y[:, np.newaxis]
+    y = np.moveaxis(y, axis, 1) if y.ndim == z.ndim else y[:, np.newaxis]
     if y.shape != (z.shape if dense else (z.shape[0], 1, *z.shape[2:])):
         raise ValueError(f"targets {y.shape} do not fit predictions {z.shape}.")
     return z, y, dense
 
 
-def _target(values, classes, dense, ignored, weight):
+def _weights(pixel_weights, shape, standing, axis):
+    """Weights (N, C, pixels) of predictions of a shape, which standing channels second is (N, C, *S)."""
+    count, classes, *space = standing
+    u = np.ones(count) if pixel_weights is None else np.asarray(pixel_weights, np.float64)
+    if u.shape == shape and len(shape) == len(standing):  # one for each element
+        u = np.moveaxis(u, axis, 1)
+    elif u.shape == (count,):
+        u = u.reshape(count, *[1] * (len(standing) - 1))
+    else:
+        u = u.reshape(count, 1, *space)
+    return np.broadcast_to(u, standing).reshape(count, classes, -1)
+
+
+def _target(values, classes, dense, ignored, given):
     """Weights and targets of one pixel, one of each per class."""
     if dense:
-        weights = [0.0 if value in ignored else weight for value in values]
+        weights = [0.0 if value in ignored else u for value, u in zip(values, given, strict=True)]
         return weights, [float(values[c]) if weights[c] else 0.0 for c in range(classes)]
     (label,) = values
     if label in ignored:
@@ -111,7 +124,7 @@ def _target(values, classes, dense, ignored, weight):
     if not 0 <= label < classes:
         raise ValueError(f"label {label} is outside 0 .. {classes - 1}.")
     label = int(label)
-    return [weight] * classes, [float(c == label and weight != 0) for c in range(classes)]
+    return given, [float(c == label and given[c] != 0) for c in range(classes)]
 
 
 def _pixel(weights, targets, scores, mode, from_logits):
@@ -250,7 +263,8 @@ def over_pixels(batch, terms, reduction):
     if reduction == "none":
         channels = (batch.classes,) if batch.mode == "multilabel" else ()
         array = np.asarray(losses, np.float64)  # (N, pixels, entries)
-        return array.transpose(0, 2, 1).reshape(len(losses), *channels, *batch.space)
+        array = array.transpose(0, 2, 1).reshape(len(losses), *channels, *batch.space)
+        return np.moveaxis(array, 1, batch.axis) if channels else array
     return float(total) if reduction == "sum" else weighted_mean(total, share)
 
 

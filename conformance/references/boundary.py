@@ -34,8 +34,8 @@ def boundary_loss(
 
     Kervadec et al., Boundary loss for highly unbalanced segmentation, MIDL 2019.
     classes=None: all but class 0 in multiclass mode, else all. An ignored pixel is outside every
-    class when phi is computed, and has weight 0. reduction="none" gives (N, C, *S), in binary
-    mode (N, *S).
+    class when phi is computed, and has weight 0. reduction="none" gives the predictions' shape, in
+    binary mode (N, *S).
     """
     check_reduction(reduction, "mean", "sum", "none")
     if targets is None:  # only shapes and pixel weights are needed then
@@ -68,8 +68,9 @@ def boundary_loss(
                     losses[n, c, i] = weight * distances[i] * pixel.probs[c]
                     share += weight
     if reduction == "none":
-        channels = () if mode == "binary" else (batch.classes,)
-        return losses.reshape(len(losses), *channels, *batch.space)
+        if mode == "binary":
+            return losses.reshape(len(losses), *batch.space)
+        return np.moveaxis(losses.reshape(len(losses), batch.classes, *batch.space), 1, axis)
     total = float(np.sum(losses))
     return total if reduction == "sum" else weighted_mean(total, share)
 

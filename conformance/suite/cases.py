@@ -38,6 +38,8 @@ INPUTS: tuple[dict[str, Any], ...] = (
     {"channel": "predictions", "mode": ("binary",)},
     {"channel": "both", "mode": ("binary",)},
     {"channel": "predictions", "axis": -1, "mode": ("binary",)},
+    {"channel": "targets", "targets": "labels", "mode": ("multiclass", "multilabel")},
+    {"channel": "targets", "targets": "labels", "axis": -1, "mode": ("multiclass", "multilabel")},
     {"targets": "uint8"},
     {"targets": "int32"},
     {"targets": "bool"},
@@ -61,6 +63,9 @@ OPTIONS: tuple[dict[str, Any], ...] = (
     {"pixel_weights": "positive"},
     {"pixel_weights": "some zero"},
     {"pixel_weights": "bool"},
+    {"pixel_weights": "of images"},
+    {"pixel_weights": "of elements", "mode": ("multilabel",)},
+    {"pixel_weights": "of elements", "axis": -1, "mode": ("multilabel",)},
     {"class_weights": "per class"},
     {"class_weights": "per class, array"},
     {"class_weights": "balanced"},
@@ -145,6 +150,8 @@ def _alone(entry: Entry, mode: str) -> Iterator[dict[str, Any]]:
     reductions = [{"reduction": reduction} for reduction in entry.reductions]
     if "none" in entry.reductions and entry.takes("per_image"):
         reductions.append({"reduction": "none", "per_image": True})
+    if "none" in entry.reductions:
+        reductions.append({"reduction": "none", "axis": -1, "mode": ("multilabel",)})
     for setting in (*INPUTS, *OPTIONS, *reductions, *entry.options):
         modes = setting.get("mode", (mode,))
         setting = {key: value for key, value in setting.items() if key != "mode"}

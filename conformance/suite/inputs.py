@@ -52,6 +52,8 @@ class Arrays:
             self.targets = np.moveaxis(self.targets, 1, axis) if keep else self.targets[:, 0]
         elif self.targets.shape == dense_shape:
             self.targets = np.moveaxis(self.targets, 1, axis)
+        elif words.get("channel") == "targets":
+            self.targets = np.moveaxis(self.targets[:, None], 1, axis)
 
     # --- predictions --------------------------------------------------------------------------
 
@@ -124,9 +126,10 @@ class Arrays:
     # --- options ------------------------------------------------------------------------------
 
     def pixel_weights(self, kind: str) -> np.ndarray:
-        """Eighths from 1/8 to 2; a third of them 0, or bool."""
-        weights = self.rng.integers(1, 17, (IMAGES, *self.space)) / 8
-        if kind != "positive":
+        """Eighths from 1/8 to 2; a third of them 0, or bool; of images, or of elements."""
+        shape = {"of images": (IMAGES,), "of elements": self.predictions.shape}
+        weights = self.rng.integers(1, 17, shape.get(kind, (IMAGES, *self.space))) / 8
+        if kind not in ("positive", "of images"):
             flat = weights.reshape(-1)
             flat[self.rng.choice(flat.size, size=max(1, flat.size // 3), replace=False)] = 0
         return weights != 0 if kind == "bool" else weights

@@ -314,15 +314,6 @@ def test_what_a_wrong_target_is_called(backend, mode, what):
 
 
 @pytest.mark.parametrize("loss", [cross_entropy_loss, dice_loss])
-def test_a_target_that_is_no_number_stays_visible(backend, loss):
-    """NaN in, NaN out: it is not out of range."""
-    y = np.full((1, 2, 3), 0.25)
-    y[0, 1, 2] = np.nan
-    value = loss(backend.array(np.zeros(y.shape)), backend.array(y), mode="multilabel")
-    assert np.isnan(backend.numpy(value))
-
-
-@pytest.mark.parametrize("loss", [cross_entropy_loss, dice_loss])
 def test_weights_do_not_hide_a_label_out_of_range(backend, loss):
     """Unless they are 0 where it is."""
     y, weights = Y.copy(), np.full(Y.shape, 0.5)

@@ -49,7 +49,7 @@ def refused_or_nan(backend, call, *words):
 
 
 @losses
-@pytest.mark.parametrize("shape", [(2, 3), (2, 3, 4), (2, 1, 4), (4,), (), (1, 4), (2, 1)], ids=str)
+@pytest.mark.parametrize("shape", [(2, 3), (2, 4, 3), (2, 1, 4), (4,), (), (1, 4), (2, 1)], ids=str)
 def test_pixel_weights_of_a_wrong_shape(backend, loss, shape):
     weights = backend.array(np.ones(shape))
     with refused(ValueError, "`pixel_weights`", "(2, 4)", "(2, 3, 4)", f"got {shape}"):
@@ -173,6 +173,7 @@ WRONG = [
             ([1, 1], ValueError, ["different", "[1, 1]"]),
             ((), ValueError, ["at least one", "()"]),
             ([1.0], TypeError, ["indices", "[1.0]"]),
+            ([False, True], TypeError, ["indices", "[False, True]"]),
             (1, TypeError, ["indices", "got 1"]),
             (None, TypeError, ["indices", "None"]),
         ]
