@@ -35,6 +35,7 @@ EACH = (
         "input_values",
         "inputs",
         "known_numbers",
+        "left_out",
         "maps",
         "shapes",
     ),

@@ -263,4 +263,4 @@ def iou(
     chosen = Classes(batch, classes, per_image)
     sums = hard_class_sums(batch, per_image)
     counts = Counts(sums.tp, sums.predicted - sums.tp, sums.true - sums.tp)
-    return chosen.reduce(jaccard_score(counts, absent=absent), sums.true)
+    return chosen.reduce(jaccard_score(counts, absent=absent), sums.true, sums.size)

@@ -128,9 +128,9 @@ class TapeBackend(Backend):
         weigh: Callable[..., Array], per_image: bool, matters: Callable[[int, float], bool],
         keep: bool = False,
     ) -> tuple[dict[str, Array], None]:  # fmt: skip
-        """As `softmax_sums`; with a gradient of the sums by the scores alone."""
+        """As `softmax_sums`; step by step where weights are differentiated too."""
         given = (scores, foreground, valid, weights, link, weigh, per_image, matters)
-        if self.tape.nested:
+        if self.tape.nested or self.tape.any_tracked(weights):
             return super().sorted_sums(*given)[0], None
         found = self._noted(self.inner.sorted_sums, (scores, None), *given)
         return found | {"true": self.known(self.tape.plain(found["true"]))}, None
@@ -162,8 +162,10 @@ class TapeBackend(Backend):
         return tape.note(total, (values, lambda g: gradient * g)), *self.known(others)
 
     def descending(self, errors: Array, payload: Sequence[Array], function: Callable[..., Array]) -> Array:
-        """Sort the plain arrays: no gradient flows through the result."""
+        """Sort the plain arrays, where no gradient flows."""
         inner = self.inner
+        if self.tape.nested or self.tape.any_tracked(tuple(payload)):
+            return super().descending(errors, payload, function)
         errors, *payload = (inner.stop_gradient(part) for part in self.tape.plain((errors, *payload)))
 
         def of_plain(_: Backend, dtype: Any, *sorted_payload: Array) -> Array:

@@ -197,7 +197,7 @@ class Backend:
         weigh: Callable[..., Array], per_image: bool, matters: Callable[[int, float], bool],
         keep: bool = False,
     ) -> tuple[dict[str, Array], Pullback | None]:  # fmt: skip
-        """sum_i e_i g_i of each class, where g follows from the order of the errors e: no gradient by g.
+        """sum_i e_i g_i of each class, where g follows from the order of the errors e, and from weights.
 
         `foreground` is (N, C, P), bool, or the class of each pixel (N, P); scores, `valid` and `weights`
         are as in `sigmoid_sums`. Outputs are "sums" and "true", the weight of each class in the targets,
@@ -222,7 +222,7 @@ class Backend:
         """Sort each row by falling error, apply a function to the sorted payload, put back.
 
         ``function(backend, dtype, *sorted_payload)`` returns an array (R, P) of the errors' dtype, which
-        comes back in the order of the errors (R, P); no gradient flows through it.
+        comes back in the order of the errors (R, P). A gradient flows to the payload alone.
         """
         xp = self.xp
         order = xp.argsort(errors, axis=-1, descending=True)

@@ -86,10 +86,10 @@ class NumPy(Backend):
 
     def log_softmax(self, logits: Array) -> Array:
         """In place where possible: allocation costs as much as the arithmetic."""
-        with np.errstate(invalid="ignore"):  # NaN and infinite scores give NaN without a warning
+        with np.errstate(all="ignore"):  # NaN and infinite scores give NaN without a warning
             shifted = logits - logits.max(axis=1, keepdims=True)
-        sums = np.exp(shifted).sum(axis=1, keepdims=True)
-        shifted -= np.log(sums, out=sums)
+            sums = np.exp(shifted).sum(axis=1, keepdims=True)
+            shifted -= np.log(sums, out=sums)
         return shifted
 
     def log_sigmoid(self, logits: Array) -> Array:

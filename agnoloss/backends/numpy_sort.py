@@ -84,6 +84,8 @@ class SortedSums:
             foreground, background = amounts(np, *given)
             part = self.weigh(self.backend, g.dtype, foreground, background, intersection, union)
             g[at] = part
+            if np.isinf(falling[0]):  # of no weight, it is none
+                falling = np.where(part == 0, 0, falling)
             loss += float(np.sum(falling * part))
             intersection -= float(np.sum(foreground, dtype=whole))
             union += float(np.sum(background, dtype=whole))

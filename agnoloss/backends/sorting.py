@@ -47,7 +47,8 @@ def sorted_sums(
     g = backend.descending(backend.stop_gradient(rows(errors)), sides, of_sorted)
     g = xp.where(rows(errors) == 0, 0.0, g)
     shape = (images, classes) if per_image else (classes,)
-    sums = xp.reshape(xp.sum(rows(errors) * g, axis=-1), shape)
+    e = xp.where((g == 0) & xp.isinf(rows(errors)), 0.0, rows(errors))  # of no weight, it is none
+    sums = xp.reshape(xp.sum(e * g, axis=-1), shape)
     outputs = {"sums": sums, "true": xp.astype(xp.reshape(true, shape), scores.dtype)}
 
     def pullback(given: Mapping[str, Array], of_weights: bool) -> tuple[Array, Array | None]:

@@ -131,7 +131,8 @@ class Torch(Backend):
         """On a CPU in NumPy: it sorts integers faster, and a row at a time in less memory."""
         given = (scores, foreground, valid, weights)
         options = (link, weigh, per_image, matters)
-        if not in_host_memory(scores) or transformed(*given):
+        tracked = weights is not None and weights.requires_grad
+        if tracked or not in_host_memory(scores) or transformed(*given):
             return super().sorted_sums(*given, *options)
         return torch_rules.apply("sorted_sums", self, given, *options), None
 
@@ -162,7 +163,7 @@ class Torch(Backend):
         errors = errors.detach()
         order = torch.argsort(errors, dim=-1, descending=True)
         values = function(self, errors.dtype, *(torch.gather(part, -1, order) for part in payload))
-        return torch.empty_like(values).scatter(-1, order, values).detach()
+        return torch.empty_like(values).scatter(-1, order, values)
 
     def distance_transform(self, mask: Array, spacing: tuple[float, ...], dtype: Any) -> Array:
         """All pairs at once where Inductor fuses them away; else 2**22, 16 MiB, so that threads pay."""

@@ -14,7 +14,7 @@ from ..docstrings import documented
 from ..maps import Spacing, checked_spacing, signed_distances
 from ..statistics.probabilities import Probabilities
 from ..statistics.reductions import Classes
-from ..statistics.safe_math import divide
+from ..statistics.safe_math import divide, scaled
 from ..statistics.spatial import class_masks, need_axes, spatial, spatial_weights, sum_spatial
 
 EPS = 1e-7
@@ -94,8 +94,8 @@ def signed_overlap(
     w = chosen.weights(batch.add_up(batch.target_sums))
     if batch.reduction == "none":
         u = 1.0 if batch.weights is None else batch.class_axis(batch.weights)
-        return batch.unflatten(batch.nan_if_invalid(batch.column(w) * u * terms))
-    total = xp.sum(w * batch.add_up(batch.sum_pixels(terms)))
+        return batch.unflatten(batch.nan_if_invalid(scaled(xp, batch.column(w), u * terms)))
+    total = xp.sum(scaled(xp, w, batch.add_up(batch.sum_pixels(terms))))
     return total if batch.reduction == "sum" else divide(xp, total, xp.sum(w * batch.add_up(batch.sizes)))
 
 
@@ -211,7 +211,7 @@ def boundary_f1_loss(
     recall = sum_spatial(batch, y_b * p_ext, u) / (sum_spatial(batch, y_b, u) + EPS)
     f1 = 2 * precision * recall / (precision + recall + EPS)
     losses = batch.xp.where(batch.sizes == 0, 0.0, 1 - f1)
-    return chosen.reduce(batch.nan_if_invalid(losses), batch.target_sums)
+    return chosen.reduce(batch.nan_if_invalid(losses), batch.target_sums, batch.sizes)
 
 
 def _window(name: str, value: Any, least: int) -> int:

@@ -9,7 +9,7 @@ from ..docstrings import documented
 from ..statistics.class_sums import class_sums
 from ..statistics.probabilities import LOWEST_PROBABILITY, Probabilities, Side, shared
 from ..statistics.reductions import Classes, over_pixels
-from ..statistics.safe_math import power
+from ..statistics.safe_math import power, scaled
 from .cross_entropy import balanced_terms, cross_entropy_terms
 from .region import dice
 
@@ -72,9 +72,9 @@ def dice_cross_entropy_loss(
     terms, *numbers = cross_entropy_terms(batch, pos_weight, label_smoothing)
     p = Probabilities(batch, "log_p", "tp", "p2" if checks.flag("squared", squared) else "p")
     sums = class_sums(batch, per_image, squared, p)
-    overlap = chosen.reduce(1 - dice(batch.xp, chosen.pool(sums), smooth), sums.true)
+    overlap = chosen.reduce(1 - dice(batch.xp, chosen.pool(sums), smooth), sums.true, sums.size)
     entropy = over_pixels(batch, terms, *numbers, whole=label_smoothing > 0, probabilities=p)
-    return dice_weight * overlap + cross_entropy_weight * entropy
+    return dice_weight * overlap + scaled(batch.xp, cross_entropy_weight, entropy)
 
 
 @documented
@@ -125,9 +125,9 @@ def combo_loss(
     alpha, beta = checks.number("alpha", alpha, 0.0, 1.0), checks.number("beta", beta, 0.0, 1.0)
     chosen, p = Classes(batch, classes, per_image, average, entropy=True), Probabilities(batch)
     sums = class_sums(batch, per_image, probabilities=p)
-    overlap = chosen.reduce(1 - dice(batch.xp, chosen.pool(sums), smooth), sums.true)
+    overlap = chosen.reduce(1 - dice(batch.xp, chosen.pool(sums), smooth), sums.true, sums.size)
     entropy = over_pixels(batch, _element_terms, beta, whole=batch.multiclass, probabilities=p)
-    return alpha * entropy + (1 - alpha) * overlap
+    return scaled(batch.xp, alpha, entropy) + (1 - alpha) * overlap
 
 
 def _element_terms(p: Probabilities, beta: float) -> tuple[Array, Array | None]:
@@ -135,9 +135,9 @@ def _element_terms(p: Probabilities, beta: float) -> tuple[Array, Array | None]:
     batch, xp, y = p.batch, p.xp, p.batch.targets
     if not batch.multiclass:
         return balanced_terms(p, beta)
-    true, false = shared(xp, y, p.log_probs), shared(xp, 1 - y, p.log_complements)
+    true, false = y * shared(xp, y, p.log_probs), (1 - y) * shared(xp, 1 - y, p.log_complements)
     w = batch.constant([1.0] * batch.num_classes) if batch.class_weights is None else batch.class_weights
-    loss = -batch.column(w) * (beta * y * true + (1 - beta) * (1 - y) * false)
+    loss = scaled(xp, -batch.column(w), scaled(xp, beta, true) + scaled(xp, 1 - beta, false))
     return xp.sum(loss, axis=1), xp.sum(w)
 
 
@@ -205,10 +205,10 @@ def exponential_logarithmic_loss(
     # mean_c (-ln Dice_c)^gamma_dice
     score = dice(xp, chosen.pool(sums), smooth)
     logs = -xp.log(xp.where(score < LOWEST_PROBABILITY, LOWEST_PROBABILITY, score))
-    overlap = chosen.reduce(power(xp, logs, gamma_dice), sums.true)
+    overlap = chosen.reduce(power(xp, logs, gamma_dice), sums.true, sums.size)
     # mean_i w_(y_i) (-ln p_(y_i))^gamma
-    cross_entropy = over_pixels(batch, _log_power_terms, gamma, *_rarity(p), probabilities=p)
-    return dice_weight * overlap + cross_entropy_weight * cross_entropy
+    entropy = over_pixels(batch, _log_power_terms, gamma, *_rarity(p), probabilities=p)
+    return dice_weight * overlap + scaled(xp, cross_entropy_weight, entropy)
 
 
 def _log_power_terms(p: Probabilities, gamma: float, w: Array, w_false: Array) -> tuple[Array, None]:

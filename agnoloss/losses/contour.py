@@ -73,7 +73,7 @@ def active_contour_loss(
     sums = (length, interior, region, batch.sizes, batch.target_sums)
     length, interior, region, size, true = (batch.add_up(part, per_image) for part in sums)
     # weight length + mean(p (y - 1)^2 + (1 - p) y^2)
-    return chosen.reduce(weight * divide(xp, length, interior) + divide(xp, region, size), true)
+    return chosen.reduce(weight * divide(xp, length, interior) + divide(xp, region, size), true, size)
 
 
 def _lengths(batch: Batch, p: Array, eps: float) -> tuple[Array, Array]:

@@ -10,7 +10,7 @@ from ..batch import Batch, checks
 from ..docstrings import documented
 from ..statistics.probabilities import Probabilities
 from ..statistics.reductions import Terms, over_pixels
-from ..statistics.safe_math import divide
+from ..statistics.safe_math import divide, scaled
 
 
 @documented
@@ -91,7 +91,7 @@ def multiclass_terms(p: Probabilities, e: float = 0.0, _: None = None) -> tuple[
     w = p.batch.class_weights
     loss = -p.over_targets(lambda side: side.log_p, w)
     if e:
-        loss = (1 - e) * loss - e / p.batch.num_classes * p.mixed_log_probs(w)
+        loss = scaled(p.xp, 1 - e, loss) - e / p.batch.num_classes * p.mixed_log_probs(w)
     return loss, p.target_share(w)
 
 
@@ -140,7 +140,9 @@ def balanced_cross_entropy_loss(
                   ignore_index=ignore_index, pixel_weights=pixel_weights, class_weights=class_weights,
                   reduction=reduction, all_reduce=all_reduce, modes=("binary", "multilabel"))  # fmt: skip
     if beta is None:
-        beta = 1 - divide(batch.xp, batch.add_up(batch.target_sums), batch.add_up(batch.sizes))
+        # by sums of both sides: exactly 0 or 1 where all are alike
+        negatives = batch.add_up(batch.sum_pixels(1 - batch.targets))
+        beta = divide(batch.xp, negatives, negatives + batch.add_up(batch.target_sums))
     else:
         beta = batch.per_class("beta", beta, scalar=True, high=1.0)
     return over_pixels(batch, balanced_terms, beta)

@@ -65,8 +65,7 @@ def focal_loss(
 
 def _terms(p: Probabilities, gamma: float, alpha: Array | None) -> tuple[Array, Array | None]:
     def focal(side: Side) -> Array:
-        # -(1 - p)^gamma log p
-        return -side.log_p if gamma == 0 else -power(p.xp, side.complement, gamma) * side.log_p
+        return -side.log_p if gamma == 0 else _focused(p.xp, side.log_p, side.complement, gamma)
 
     if p.batch.multiclass:
         w = p.batch.class_weights
@@ -75,6 +74,12 @@ def _terms(p: Probabilities, gamma: float, alpha: Array | None) -> tuple[Array, 
     if alpha is not None:
         w_1, w_0 = alpha * w_1, (1 - alpha) * w_0
     return p.over_sides(focal, w_1, w_0), p.side_share()
+
+
+def _focused(xp: Any, log_p: Array, complement: Array, gamma: float) -> Array:
+    # -(1 - p)^gamma log p; where p is 0 in every dtype, so is the part of the slope that has the factor p
+    far = log_p < -1000.0
+    return xp.where(far, -log_p, -power(xp, complement, gamma) * xp.where(far, -1.0, log_p))
 
 
 def _alpha(batch: Batch, alpha: Any) -> Array | None:
@@ -132,4 +137,4 @@ def focal_modulation(cross_entropy: Array, gamma: float = 2.0) -> Array:
     if kind not in ("floating", "half"):
         raise TypeError(f"`cross_entropy` must be real floating; got {cross_entropy.dtype}.")
     ce = backend.xp.astype(cross_entropy, backend.xp.float32) if kind == "half" else cross_entropy
-    return power(backend.xp, -backend.xp.expm1(-ce), checks.number("gamma", gamma, 0.0)) * ce
+    return _focused(backend.xp, -ce, -backend.xp.expm1(-ce), checks.number("gamma", gamma, 0.0))

@@ -78,7 +78,7 @@ def dice_loss(
                   reduction=reduction, all_reduce=all_reduce)  # fmt: skip
     chosen = Classes(batch, classes, per_image, average)
     sums = class_sums(batch, per_image, checks.flag("squared", squared))
-    return chosen.reduce(1 - dice(batch.xp, chosen.pool(sums), smooth), sums.true)
+    return chosen.reduce(1 - dice(batch.xp, chosen.pool(sums), smooth), sums.true, sums.size)
 
 
 @documented
@@ -121,7 +121,7 @@ def jaccard_loss(
                   reduction=reduction, all_reduce=all_reduce)  # fmt: skip
     chosen = Classes(batch, classes, per_image, average)
     sums = class_sums(batch, per_image, checks.flag("squared", squared))
-    return chosen.reduce(1 - jaccard(batch.xp, chosen.pool(sums), smooth), sums.true)
+    return chosen.reduce(1 - jaccard(batch.xp, chosen.pool(sums), smooth), sums.true, sums.size)
 
 
 @documented
@@ -171,4 +171,4 @@ def tversky_loss(
     alpha, beta = checks.number("alpha", alpha, 0.0), checks.number("beta", beta, 0.0)
     chosen = Classes(batch, classes, per_image, average)
     sums = class_sums(batch, per_image)
-    return chosen.reduce(1 - tversky(batch.xp, chosen.pool(sums), alpha, beta, smooth), sums.true)
+    return chosen.reduce(1 - tversky(batch.xp, chosen.pool(sums), alpha, beta, smooth), sums.true, sums.size)

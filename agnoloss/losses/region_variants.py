@@ -68,7 +68,7 @@ def focal_tversky_loss(
     sums = class_sums(batch, per_image)
     index = tversky(batch.xp, chosen.pool(sums), alpha, beta, smooth)
     # (1 - TI_c)^(1 / gamma)
-    return chosen.reduce(power(batch.xp, 1 - index, 1 / gamma), sums.true)
+    return chosen.reduce(power(batch.xp, 1 - index, 1 / gamma), sums.true, sums.size)
 
 
 @documented
@@ -110,7 +110,8 @@ def log_cosh_dice_loss(
     chosen = Classes(batch, classes, per_image, average)
     sums = class_sums(batch, per_image, checks.flag("squared", squared))
     # log cosh (1 - Dice_c)
-    return chosen.reduce(log_cosh(batch.xp, 1 - dice(batch.xp, chosen.pool(sums), smooth)), sums.true)
+    rest = 1 - dice(batch.xp, chosen.pool(sums), smooth)
+    return chosen.reduce(log_cosh(batch.xp, rest), sums.true, sums.size)
 
 
 @documented

@@ -12,8 +12,8 @@ from .reductions import Classes
 
 def lovasz_extension(
     batch: Batch, errors: str, differences: Callable[..., Array], chosen: Classes
-) -> tuple[Array, Array]:
-    """sum_i e_i g_i for each class, of errors sorted so that they fall; and each class's weight in targets.
+) -> tuple[Array, Array, Array | None]:
+    """What `Classes.reduce` takes, of sum_i e_i g_i for each class, of errors sorted so that they fall.
 
     Errors are a ``"distance"``, |y - p|, or ``"hinge"``, max(0, 1 - z (2 y - 1)). The differences g follow
     from the order, see `weigh` of `Backend.sorted_sums`.
@@ -28,4 +28,5 @@ def lovasz_extension(
     found, _ = batch.backend.sorted_sums(
         scores, foreground, valid, weights, link, differences, chosen.per_image, chosen.matters
     )
-    return batch.nan_if_invalid(found["sums"]), found["true"]
+    size = batch.add_up(batch.sizes, chosen.per_image) if batch.mode == "multilabel" else None
+    return batch.nan_if_invalid(found["sums"]), found["true"], size

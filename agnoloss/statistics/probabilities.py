@@ -10,6 +10,7 @@ from ..array import Array
 from ..batch import Batch
 from ..batch.checks import PROBABILITY_SLACK
 from ..batch.lazy_property import lazy_property
+from .safe_math import scaled
 
 LOWEST_PROBABILITY = 1e-7
 """Least argument of a logarithm where probabilities are given: Keras's epsilon, float32's reach."""
@@ -173,7 +174,7 @@ class Probabilities:
                 factor = batch.column(factor) if factor.ndim == 1 else factor
             else:
                 factor = self.backend.gather(factor, batch.labels)
-            values = factor if values is None else values * factor
+            values = factor if values is None else scaled(self.xp, factor, values)
         return self.xp.sum(values, axis=1) if batch.dense else values
 
     def mixed_log_probs(self, mix: Array | None) -> Array:
@@ -186,7 +187,7 @@ class Probabilities:
             found = self.backend.softmax_sums(*given, ("log_p", "mixed"), m)[0]
             self._found.setdefault("log_p", found["log_p"])
             return found["mixed"]
-        log_p = self.log_probs if mix is None else self.log_probs * batch.column(mix)
+        log_p = self.log_probs if mix is None else scaled(self.xp, batch.column(mix), self.log_probs)
         total = self.xp.sum(log_p, axis=1)
         return self.xp.where(self.xp.any(batch.targets != 0, axis=1), total, 0.0) if batch.dense else total
 
@@ -218,14 +219,14 @@ class Probabilities:
         positive, negative = (x if isinstance(x, float) else batch.column(x) for x in (positive, negative))
         if batch.integer_targets and not smoothing:
             values = function(Side(lambda: self.target_log_probs, lambda: self.target_complements))
-            if isinstance(positive, float) and positive == negative:
-                return values if positive == 1 else values * positive
+            if all(isinstance(factor, float) and factor == 1 for factor in (positive, negative)):
+                return values
             y = batch.targets
-            return (positive * y + negative * (1 - y)) * values
+            return scaled(self.xp, positive * y + negative * (1 - y), values)
         y = batch.targets * (1 - smoothing) + smoothing / 2 if smoothing else batch.targets
         true = function(Side(lambda: shared(self.xp, y, self.log_probs), lambda: self.complements))
         false = function(Side(lambda: shared(self.xp, 1 - y, self.log_complements), lambda: self.probs))
-        return positive * y * true + negative * (1 - y) * false
+        return scaled(self.xp, positive, y * true) + scaled(self.xp, negative, (1 - y) * false)
 
 
 def shared(xp: Any, y: Array, log_p: Array) -> Array:

@@ -9,7 +9,7 @@ from typing import Any
 from ..array import Array
 from ..batch import Batch, checks
 from .probabilities import Probabilities
-from .safe_math import divide
+from .safe_math import divide, scaled
 
 Terms = Callable[..., tuple[Array, Array | None]]
 """``terms(probabilities, *options)``: a loss for each pixel or element, and its share in the mean's divisor,
@@ -122,15 +122,17 @@ class Classes:
         weights = self.weights(sums.true)
         return type(sums)(*(self.xp.sum(weights * s, axis=-1, keepdims=True) for s in sums))
 
-    def reduce(self, losses: Array, true: Array) -> Array:
-        """Reduce losses (C,) or (N, C): the weighted mean over classes, then the mean over images."""
+    def reduce(self, losses: Array, true: Array, size: Array | None) -> Array:
+        """Reduce losses (C,) or (N, C): the mean over classes, but those of `size` 0, then over images."""
         xp, reduction = self.xp, self.batch.reduction
         if self.micro:
             return self.reduce_pooled(losses)
         weights = self.weights(true)
-        weighted = weights * losses
         if reduction == "none":
-            return weighted
+            return scaled(xp, weights, losses)
+        if size is not None and self.batch.valid is not None:
+            weights, losses = (xp.where(size == 0, 0.0, part) for part in (weights, losses))
+        weighted = scaled(xp, weights, losses)
         if reduction == "sum":
             return xp.sum(weighted)
         return self._over_images(divide(xp, xp.sum(weighted, axis=-1), xp.sum(weights, axis=-1)))

@@ -16,6 +16,11 @@ def divide(xp: Any, total: Array, share: Array) -> Array:
     return total / xp.where(share == 0, 1.0, share)
 
 
+def scaled(xp: Any, factor: Array, term: Array) -> Array:
+    """factor * term, and 0 where the factor is 0 and the term infinite: it is left out."""
+    return factor * xp.where((factor == 0) & xp.isinf(term), 0.0, term)
+
+
 def ratio(
     xp: Any, numerator: Array, denominator: Array, smooth: float | tuple[float, float], size: Array
 ) -> Array:
@@ -34,8 +39,8 @@ def power(xp: Any, base: Array, exponent: float) -> Array:
     """base^exponent for a base of at least 0, with gradient 0 at 0 for every exponent above 0."""
     if exponent == 0:
         return xp.ones_like(base)
-    if exponent >= 2 and exponent == int(exponent):
-        return base ** int(exponent)
+    if exponent == 2:
+        return base * base
     # not (base <= tiny), so that NaN stays NaN
     zero = base <= _NEGLIGIBLE
     return xp.where(zero, 0.0, xp.where(zero, 1.0, base) ** exponent)

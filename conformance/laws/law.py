@@ -82,7 +82,7 @@ class Law:
             modes = [modes[crc32(f"{self.name} {entry.name}".encode()) % len(modes)]]
         for mode in modes:
             for setting in self.settings:
-                optional = setting.keys() & {"from_logits", "smooth"}
+                optional = setting.keys() & {"from_logits", "smooth", "per_image"}
                 if all(map(entry.takes, optional)) and entry.has_meaning(mode, setting):
                     yield self.name, make_case(entry, mode, dict(setting))
             for own in entry.options if self.own_options else ():

@@ -147,6 +147,20 @@ def nan(case: Case, library: Library) -> str:
     return f"with NaN in ignored pixels {complaint}" if complaint else ""
 
 
+def empty_channel(case: Case, library: Library) -> str:
+    """Ignore all of a channel; take it away."""
+    kept = [c for c in range(case.predictions.shape[1]) if c != 1]
+    options = {}
+    if "class_weights" in case.options:
+        options["class_weights"] = [case.options["class_weights"][c] for c in kept]
+    ignored = evaluate(ignored_at(case, (slice(None), 1)), library)
+    without = changed(case, case.predictions[:, kept], case.targets[:, kept], **options)
+    without = evaluate(without, library)
+    gradient = np.zeros_like(case.predictions)
+    gradient[:, kept] = without.gradient
+    return unlike(ignored, Outcome(without.value, gradient), case)
+
+
 WEIGHED = {"pixel_weights": "positive"}
 BY_CLASS = {"class_weights": "per class"}
 OF_PIXELS = ("ignore_index", "pixel_weights")
@@ -202,6 +216,14 @@ LAWS = (
         splitting,
         settings=({}, {"class_weights": "balanced"}),
         needs=("all_reduce",),
+    ),
+    Law(
+        "empty channel",
+        "a channel with nothing valid is as if it were not there",
+        empty_channel,
+        settings=({}, BY_CLASS, {"per_image": True}),
+        modes=("multilabel",),
+        needs=("ignore_index",),
     ),
     Law("nan", "NaN in, NaN out, except in ignored pixels", nan, needs=("ignore_index",)),
 )

@@ -14,6 +14,7 @@ from ..suite.registry import TWO_SIDED, Entry
 from .law import Law, Outcome, changed, evaluate, unlike, value_of
 
 MANY = ("multiclass", "multilabel")
+HUGE = 1e4
 ORDER = (1, 2, 0)
 PER_CLASS = ("class_weights", "pos_weight", "alpha", "beta", "cost_matrix")
 """Options with one number for each class, or for each pair of classes."""
@@ -132,6 +133,16 @@ def two_classes(case: Case, library: Library) -> str:
     softmax = evaluate(changed(case, predictions, targets, **options), library)
     gradient = softmax.gradient[:, 1] - (0.0 if scores else softmax.gradient[:, 0])
     return unlike(evaluate(case, library), Outcome(softmax.value, gradient), case)
+def factor_of_zero(case: Case, library: Library) -> str:
+    """Rule out the label of a pixel whose class has the weight 0; let its score be far away instead."""
+    weights, binary = [0.0, *case.options["class_weights"][1:]], case.options["mode"] == "binary"
+    here = case.targets == 0 if binary else dense(case)[:, 0] == 1
+    here &= np.cumsum(here).reshape(here.shape) == 1
+    ruled_out, far = (np.array(case.predictions) for _ in range(2))
+    for scores, size in ((ruled_out, np.inf), (far, HUGE)):
+        (scores if binary else scores[:, 0])[here] = size if binary else -size
+    found = evaluate(changed(case, ruled_out, class_weights=weights), library)
+    return unlike(found, evaluate(changed(case, far, class_weights=weights), library), case)
 
 
 LAWS = (
@@ -183,5 +194,12 @@ LAWS = (
         modes=TWO_SIDED,
         needs=("alpha",),
         concerns=lambda entry: entry.takes("alpha") and entry.takes("beta"),
+    ),
+    Law(
+        "factor of zero",
+        "a term with the factor 0 is left out, infinite or not",
+        factor_of_zero,
+        settings=({"class_weights": "per class"},),
+        needs=("class_weights",),
     ),
 )

@@ -221,6 +221,21 @@ def alpha_is_beta(p, t, alpha=0.3, beta=0.7, **options):
     return tversky_loss(p, t, alpha=beta, beta=alpha, **options)
 
 
+@breaks("factor of zero", cross_entropy_loss)
+def weights_multiply_what_is_infinite(p, t, class_weights=None, **options):
+    value = cross_entropy_loss(p, t, class_weights=class_weights, **options)
+    return value + 0.0 * cross_entropy_loss(p, t, **options)
+
+
+@breaks("empty channel", dice_loss)
+def nothing_valid_is_a_perfect_score(p, t, ignore_index=None, **options):
+    if ignore_index is not None:
+        xp = array_namespace(t)
+        nothing, t = t == ignore_index, xp.where(t == ignore_index, 0, t)
+        p = xp.where(nothing, -1e4, p)
+    return dice_loss(p, t, **options)
+
+
 @breaks("agreement", dice_loss)
 def off_where_numbers_are_rounded(p, t, **options):
     value = dice_loss(p, t, **options)
