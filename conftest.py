@@ -19,7 +19,6 @@ def pytest_addoption(parser):
         "backends_tests is named on the command line)",
     )
 
-
     parser.addoption("--device", default="", help="where libraries compute that have devices, as cuda")
 
 
