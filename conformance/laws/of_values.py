@@ -133,6 +133,8 @@ def two_classes(case: Case, library: Library) -> str:
     softmax = evaluate(changed(case, predictions, targets, **options), library)
     gradient = softmax.gradient[:, 1] - (0.0 if scores else softmax.gradient[:, 0])
     return unlike(evaluate(case, library), Outcome(softmax.value, gradient), case)
+
+
 def factor_of_zero(case: Case, library: Library) -> str:
     """Rule out the label of a pixel whose class has the weight 0; let its score be far away instead."""
     weights, binary = [0.0, *case.options["class_weights"][1:]], case.options["mode"] == "binary"
