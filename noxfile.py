@@ -31,6 +31,7 @@ EACH = (
         "devices_and_dtypes",
         "differentiation",
         "edges",
+        "focal",
         "gradient_calls",
         "input_values",
         "inputs",

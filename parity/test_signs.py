@@ -21,7 +21,7 @@ FORMULAS = {
     "dice_loss": ("losses/region.py:dice",),
     "dice_score": ("losses/region.py:dice",),
     "exponential_logarithmic_loss": ("losses/compound.py:exponential_logarithmic_loss",),
-    "focal_loss": ("losses/focal.py:_terms.focal",),
+    "focal_loss": ("losses/focal.py:_terms.focal", "losses/focal.py:_focused"),
     "focal_modulation": ("losses/focal.py:focal_modulation",),
     "focal_tversky_loss": ("losses/region.py:tversky",),
     "generalized_dice_loss": ("losses/region_variants.py:generalized_dice",),

@@ -74,18 +74,22 @@ def cross_entropy_loss(
 def cross_entropy_terms(batch: Batch, pos_weight: Any, label_smoothing: float) -> tuple[Terms, Any, Any]:
     """Check the options of cross entropy; its terms, and the numbers that these take."""
     e = checks.number("label_smoothing", label_smoothing, 0.0, 1.0)
-    if not batch.multiclass:
-        positive = 1.0 if pos_weight is None else batch.per_class("pos_weight", pos_weight, scalar=True)
-        return binary_terms, e, positive
-    if pos_weight is not None:
+    return multiclass_terms if batch.multiclass else binary_terms, e, weight_of_positives(batch, pos_weight)
+
+
+def weight_of_positives(batch: Batch, pos_weight: Any) -> Array:
+    """Check `pos_weight`: a number or (C,), 1.0 if it is None."""
+    if pos_weight is None:
+        return 1.0
+    if batch.multiclass:
         raise ValueError(
             "`pos_weight` has a meaning in binary and multilabel mode only; use "
             f"`class_weights`. Got {pos_weight!r}."
         )
-    return multiclass_terms, e, None
+    return batch.per_class("pos_weight", pos_weight, scalar=True)
 
 
-def multiclass_terms(p: Probabilities, e: float = 0.0, _: None = None) -> tuple[Array, Array | None]:
+def multiclass_terms(p: Probabilities, e: float = 0.0, _: float = 1.0) -> tuple[Array, Array | None]:
     """Loss and share of each pixel, multiclass."""
     # -sum_c w_c q_c log p_c,  q = (1 - e) y + e / C
     w = p.batch.class_weights

@@ -12,6 +12,7 @@ from ..docstrings import documented
 from ..statistics.probabilities import Probabilities, Side
 from ..statistics.reductions import over_pixels
 from ..statistics.safe_math import power
+from .cross_entropy import weight_of_positives
 
 
 @documented
@@ -19,16 +20,18 @@ def focal_loss(
     predictions: Array, targets: Array, *, mode: words.Mode = "multiclass", from_logits: bool = True,
     axis: int = 1, ignore_index: words.IgnoreIndex = None, pixel_weights: Array | None = None,
     class_weights: words.ClassWeights = None, gamma: words.Number = 2.0, alpha: words.PerClass | None = None,
+    pos_weight: words.PerClass | None = None, label_smoothing: words.Number = 0.0,
     reduction: words.Reduction = "mean", all_reduce: words.AllReduce = None,
 ) -> Array:  # fmt: skip
     """Learn from the few hard pixels where easy ones, such as background, are many.
 
     Multiclass, and binary or multilabel::
 
-        l_i = -sum_c w_c alpha_c y_ic (1 - p_ic)^gamma log p_ic
-        l = -(w_1 alpha y (1 - p)^gamma log p + w_0 (1 - alpha) (1 - y) p^gamma log(1 - p))
+        l_i = -sum_c w_c alpha_c q_ic (1 - p_ic)^gamma log p_ic
+        l = -(w_1 pos_weight alpha q (1 - p)^gamma log p + w_0 (1 - alpha) (1 - q) p^gamma log(1 - p))
 
-    The mean divides by pixels and class weights as that of cross entropy does, not by alpha.
+    with the targets y smoothed to q as in `cross_entropy_loss`. The mean divides by pixels and class
+    weights as there, not by alpha or `pos_weight`.
 
     Words shared by all losses: see `agnoloss.losses`.
 
@@ -39,6 +42,10 @@ def focal_loss(
     alpha : float, or sequence or array of length C, optional
         Binary and multilabel: weight of the positives, from 0 to 1, 1 - alpha that of the
         negatives; a number or one for each channel. Multiclass: one weight for each class.
+    pos_weight : float, or sequence or array of length C, optional
+        Weight of the positive term, binary and multilabel; not in the divisor of the mean.
+    label_smoothing : float, default 0
+        How much of each target is spread over all classes, from 0 to 1.
 
     Notes
     -----
@@ -60,20 +67,24 @@ def focal_loss(
                   ignore_index=ignore_index, pixel_weights=pixel_weights, class_weights=class_weights,
                   reduction=reduction, all_reduce=all_reduce)  # fmt: skip
     gamma = checks.number("gamma", gamma, 0.0)
-    return over_pixels(batch, _terms, gamma, _alpha(batch, alpha))
+    e = checks.number("label_smoothing", label_smoothing, 0.0, 1.0)
+    positive = weight_of_positives(batch, pos_weight)
+    return over_pixels(batch, _terms, gamma, _alpha(batch, alpha), positive, e, whole=e > 0)
 
 
-def _terms(p: Probabilities, gamma: float, alpha: Array | None) -> tuple[Array, Array | None]:
+def _terms(
+    p: Probabilities, gamma: float, alpha: Array | None, pos_weight: Array, e: float
+) -> tuple[Array, Array | None]:
     def focal(side: Side) -> Array:
         return -side.log_p if gamma == 0 else _focused(p.xp, side.log_p, side.complement, gamma)
 
     if p.batch.multiclass:
         w = p.batch.class_weights
-        return p.over_targets(focal, alpha, w), p.target_share(w)
+        return p.over_targets(focal, alpha, w, smoothing=e), p.target_share(w)
     w_1, w_0 = p.side_weights
     if alpha is not None:
         w_1, w_0 = alpha * w_1, (1 - alpha) * w_0
-    return p.over_sides(focal, w_1, w_0), p.side_share()
+    return p.over_sides(focal, pos_weight * w_1, w_0, smoothing=e), p.side_share()
 
 
 def _focused(xp: Any, log_p: Array, complement: Array, gamma: float) -> Array:

@@ -148,14 +148,20 @@ class Probabilities:
             return -self.xp.expm1(self.target_log_probs)
         return 1.0 - self._target_probs
 
-    def over_targets(self, function: Callable[[Side], Array], *factors: Array | None) -> Array:
+    def over_targets(
+        self, function: Callable[[Side], Array], *factors: Array | None, smoothing: float = 0.0
+    ) -> Array:
         """sum_c y_c f_c w_c f(log p_c, 1 - p_c) for each pixel (N, P), multiclass.
 
         Where targets are labels f is evaluated at the pixel's class alone. Factors f_c are (C,),
-        (N, C, P), or None for 1.
+        (N, C, P), or None for 1; smoothing e turns y into y (1 - e) + e / C.
         """
-        if self.batch.dense:
+        if self.batch.dense or smoothing:
+            assert not self._alone, "a chunk of pixels has no derivative but that of its label's log p"
             y = self.batch.targets
+            if smoothing:  # a pixel without a class has none to spread
+                known = self.xp.astype(self.xp.any(y != 0, axis=1, keepdims=True), y.dtype)
+                y = y * (1 - smoothing) + known * (smoothing / self.batch.num_classes)
             values = y * function(Side(lambda: shared(self.xp, y, self.log_probs), lambda: self.complements))
         else:
             values = function(Side(lambda: self.target_log_probs, lambda: self.target_complements))
@@ -166,16 +172,16 @@ class Probabilities:
         return self._scaled(self.batch.targets if self.batch.dense else None, factors)
 
     def _scaled(self, values: Array | None, factors: tuple[Array | None, ...]) -> Array:
-        batch = self.batch
+        batch, of_classes = self.batch, values is not None and values.ndim == 3
         for factor in factors:
             if factor is None:
                 continue
-            if batch.dense:
+            if of_classes:
                 factor = batch.column(factor) if factor.ndim == 1 else factor
             else:
                 factor = self.backend.gather(factor, batch.labels)
             values = factor if values is None else scaled(self.xp, factor, values)
-        return self.xp.sum(values, axis=1) if batch.dense else values
+        return self.xp.sum(values, axis=1) if of_classes else values
 
     def mixed_log_probs(self, mix: Array | None) -> Array:
         """sum_c m_c log p_c for each pixel (N, P), multiclass, 0 of one without a class; m is 1 if None."""
