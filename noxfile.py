@@ -39,6 +39,7 @@ EACH = (
         "left_out",
         "maps",
         "shapes",
+        "two_devices",
     ),
     "peer_faults",
 )

@@ -9,7 +9,10 @@ from __future__ import annotations
 import inspect
 import re
 from collections.abc import Callable, Mapping
-from typing import TypeVar
+from functools import wraps
+from typing import TypeVar, cast
+
+from .batch import hints
 
 _F = TypeVar("_F", bound=Callable[..., object])
 
@@ -83,12 +86,29 @@ ValueError
 
 
 def documented(function: _F) -> _F:
-    """Add what a docstring leaves to the words of all losses; None, under python -OO, stays None."""
+    """Add what a docstring leaves to the words of all losses; None, under python -OO, stays None.
+
+    The error of a keyword that the function does not take says what may have been meant.
+    """
+    name, parameters = function.__name__, inspect.signature(function).parameters
+    known = frozenset(parameters)
+    for word in known:
+        hints.TAKERS.setdefault(word, []).append(name)
+
+    @wraps(function)
+    def loss(*args: object, **kwargs: object) -> object:
+        for word in kwargs:
+            if word not in known:
+                hint = hints.of_word(word, known)
+                raise TypeError(f"{name}() got an unexpected keyword argument {word!r}.{hint}")
+        return function(*args, **kwargs)
+
+    # of one code, compilers would keep what they compiled for all losses together
+    loss.__code__ = loss.__code__.replace(co_name=name)  # type: ignore[attr-defined]
     if function.__doc__ is None:
-        return function
+        return cast(_F, loss)
     summary, *parts = re.split(r"^(\w[\w ]*)\n-+\n", inspect.cleandoc(function.__doc__), flags=re.MULTILINE)
     sections = dict(zip(parts[::2], parts[1::2], strict=True))
-    parameters = inspect.signature(function).parameters
     texts = _shared(parameters) | _entries(sections.pop("Parameters", ""))
     # An entry of two names, "alpha, beta : float", stands once, where the first of them is.
     entries = dict.fromkeys(texts[name] for name in parameters if name in texts)
@@ -98,8 +118,8 @@ def documented(function: _F) -> _F:
         "Raises": sections.pop("Raises", _RAISES),
     } | sections
     blocks = [f"{title}\n{'-' * len(title)}\n{text.strip()}" for title, text in sections.items()]
-    function.__doc__ = "\n\n".join([summary.strip(), *blocks])
-    return function
+    loss.__doc__ = "\n\n".join([summary.strip(), *blocks])
+    return cast(_F, loss)
 
 
 def _shared(parameters: Mapping[str, inspect.Parameter]) -> dict[str, str]:

@@ -45,16 +45,17 @@ class TapeBackend(Backend):
     def __init__(self, tape: Tape, xp: Any) -> None:
         super().__init__(xp, tape.inner.library)
         self.tape, self.inner = tape, tape.inner
-        self.level, self.as_array = tape.level, tape.inner.as_array
+        self.level, self.as_array, self.as_near = tape.level, tape.inner.as_array, tape.inner.as_near
 
     def known(self, value: Any) -> Any:
         """A constant, boxed where plain arrays would not leave their operators to boxes."""
         return self.tape.box(value) if self.tape.boxes_all else value
 
-    def convert(self, array: Array, owner: Backend, name: str) -> Array:
+    def convert(self, array: Array, owner: Backend, name: str, beside: Array | None = None) -> Array:
         """Take what the inner backend takes, as a constant."""
         if owner is not self:
-            return self.known(self.inner.convert(array, owner, name))
+            return self.known(self.inner.convert(array, owner, name, self.tape.plain(beside)))
+        super().convert(array, owner, name, beside)
         return array if array.tracked or self.tape.boxes_all else array.value
 
     kind, outliers = _constant("kind"), _constant("outliers")

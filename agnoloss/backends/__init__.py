@@ -105,9 +105,12 @@ def _first_met(array: Any, name: str) -> Backend:
         return backend
     library = _library(type(array))
     if library is None and not _follows_the_standard(type(array)):
+        dense = [
+            f" Convert it first by its `{way}()`." for way in ("toarray", "todense") if hasattr(array, way)
+        ]
         raise TypeError(
             f"`{name}` must be an array (NumPy, PyTorch, JAX, CuPy or another library that follows "
-            f"the array API standard); got {type(array).__name__}."
+            f"the array API standard); got {type(array).__name__}.{''.join(dense[:1])}"
         )
     if library is None:
         backend = _generic(array_namespace(array))

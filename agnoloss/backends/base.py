@@ -33,7 +33,9 @@ class Backend:
     """Whether functions of the library run beside each other in threads of one process."""
 
     as_array = "{library}.asarray({name})"
-    """How to make an array of the library, for messages."""
+    as_labels = "{library}.asarray({name}, dtype={library}.int64)"
+    as_near = "{library}.asarray({name}, device=predictions.device)"
+    """How to make an array of the library, one of labels, one on the device of predictions, for messages."""
 
     def __init__(self, xp: Any, library: str) -> None:
         self.xp = xp
@@ -44,9 +46,16 @@ class Backend:
     def check_type(self, array: Array, name: str) -> None:
         """Refuse array types of the library that do not behave as arrays (TypeError)."""
 
-    def convert(self, array: Array, owner: Backend, name: str) -> Array:
-        """Take an array of another backend, or refuse it (TypeError)."""
+    def convert(self, array: Array, owner: Backend, name: str, beside: Array | None = None) -> Array:
+        """Take an array of another backend, or refuse it (TypeError), or where it lies (ValueError)."""
         if owner is self:
+            place, near = getattr(array, "device", None), getattr(beside, "device", None)
+            if place is not None and near is not None and place != near:
+                how = self.as_near.format(library=self.library, name=name)
+                raise ValueError(
+                    f"`{name}` must be on the device of `predictions`, {near}; got one on {place}. Move it "
+                    f"first, for example with {how}."
+                )
             return array
         how = self.as_array.format(library=self.library, name=name)
         raise TypeError(

@@ -16,6 +16,8 @@ from .base import Backend
 class CuPy(Backend):
     """Backend of ``cupy.ndarray``."""
 
+    as_near = "cupy.asarray({name}), inside `with predictions.device:`"
+
     chunk = 2**24
     """64 MiB in float32: kernels of a millisecond, in memory that stays small beside the gradient."""
 

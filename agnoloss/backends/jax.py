@@ -25,11 +25,17 @@ class Jax(Backend):
     """Backend of ``jax.Array`` and of JAX's tracers."""
 
     as_array = "jax.numpy.asarray({name})"
+    as_labels = "{name}.astype(int)"
+    as_near = "jax.device_put({name}, predictions.sharding)"
 
-    def convert(self, array: Array, owner: Backend, name: str) -> Array:
-        """Take NumPy arrays, as jax.numpy does."""
+    def convert(self, array: Array, owner: Backend, name: str, beside: Array | None = None) -> Array:
+        """Take NumPy arrays, as jax.numpy does. Of devices, JAX refuses only those that were chosen."""
         if owner.library != "numpy":
-            return super().convert(array, owner, name)
+            arrays = (
+                a for a in (array, beside) if isinstance(a, jax.Array) and not isinstance(a, jax.core.Tracer)
+            )
+            chosen = {frozenset(a.devices()) for a in arrays if a.committed}
+            return super().convert(array, owner, name, beside if len(chosen) > 1 else None)
         if array.dtype.kind in "iu" and array.size:
             narrow = np.iinfo(jax.dtypes.canonicalize_dtype(array.dtype))
             if array.min() < narrow.min or array.max() > narrow.max:

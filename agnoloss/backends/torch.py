@@ -21,6 +21,26 @@ class Torch(Backend):
     """Backend of ``torch.Tensor``, of parameters and of tensor subclasses."""
 
     as_array = "torch.as_tensor({name})"
+    as_labels = "{name}.long()"
+    as_near = "{name}.to(predictions.device)"
+
+    def check_type(self, array: Array, name: str) -> None:
+        """Refuse masked tensors: their operators mean something else."""
+        if isinstance(array, torch.masked.MaskedTensor):
+            raise TypeError(
+                f"`{name}` must be a torch.Tensor; got a MaskedTensor. Pass its `get_data()`, and its mask "
+                "through `ignore_index` or `pixel_weights`."
+            )
+
+    def convert(self, array: Array, owner: Backend, name: str, beside: Array | None = None) -> Array:
+        """Refuse sparse and nested tensors. Numbers may lie on any device, as torch has it."""
+        if owner is self and (array.layout is not torch.strided or array.is_nested):
+            how = f"torch.nested.to_padded_tensor({name}, 0)" if array.is_nested else f"{name}.to_dense()"
+            what = "a nested one" if array.is_nested else f"layout {array.layout}"
+            raise TypeError(f"`{name}` must be a dense tensor; got {what}. Convert it first with {how}.")
+        if owner is self and beside is not None and not array.ndim:
+            return array.to(beside.device)
+        return super().convert(array, owner, name, beside)
 
     def kind(self, array: Array) -> str:
         """Read the dtype's flags: dynamo traces them."""

@@ -47,17 +47,18 @@ class Batch:
             raise TypeError(f"`predictions` must be real floating; got {predictions.dtype}.")
         self.ignored = checks.labels_to_ignore(ignore_index)
         owner = backend_of(targets, "targets")
+        if owner is backend:
+            targets = backend.convert(targets, owner, "targets", predictions)
         self.layout = layout = Layout(predictions.shape, targets.shape, mode, axis)
         self.mode, self.multiclass, self.from_logits = mode, mode == "multiclass", from_logits
         self.reduction, self.all_reduce = reduction, all_reduce
         self.spatial, self.num_classes, self.dense = layout.spatial, layout.num_classes, layout.dense
         self.dtype = self.xp.float32 if kind == "half" else predictions.dtype
-        of_targets = owner.kind(targets)
-        self.integer_targets = of_targets == "integer"
+        self.integer_targets = values.check_kind(self, targets, owner) == "integer"
         self.one_is_true = self.integer_targets and 1 not in self.ignored
-        values.check_kind(self, targets, of_targets)
         outliers = owner.outliers(targets, 0, self.highest, self.ignored)
-        targets = backend.convert(targets, owner, "targets")
+        if owner is not backend:
+            targets = backend.convert(targets, owner, "targets", predictions)
         self.predictions = layout.flatten(self.xp, predictions)
         per_pixel = (self.predictions.shape[0], self.predictions.shape[2])
         flat = layout.flatten(self.xp, targets) if self.dense else self.xp.reshape(targets, per_pixel)

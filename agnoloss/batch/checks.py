@@ -8,6 +8,8 @@ from collections.abc import Iterable, Sequence
 from numbers import Real
 from typing import Any
 
+from . import hints
+
 PROBABILITY_SLACK = 1e-3
 """How far outside [0, 1] a probability may lie: rounding of half precision and of interpolation."""
 
@@ -15,7 +17,9 @@ PROBABILITY_SLACK = 1e-3
 def choice(name: str, value: Any, choices: tuple[str, ...]) -> None:
     """Check an option that is one of a few words (ValueError)."""
     if not (isinstance(value, str) and value in choices):
-        hint = " Compound losses and scalars have no values per pixel or class." if value == "none" else ""
+        hint = hints.of_word(value, choices, '"')
+        if isinstance(value, str) and value == "none":
+            hint = " Compound losses and scalars have no values per pixel or class."
         expected = " or ".join(f'"{word}"' for word in choices)
         raise ValueError(f"`{name}` must be {expected}; got {value!r}.{hint}")
 

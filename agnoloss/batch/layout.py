@@ -6,7 +6,7 @@ import math
 from typing import Any
 
 from ..array import Array
-from . import checks
+from . import checks, hints
 
 
 class Layout:
@@ -31,13 +31,9 @@ class Layout:
             without, alone = before + after, (*before, 1, *after)
         self.dense = same(targets, shape) or mode == "binary"
         if not any(same(targets, fitting) for fitting in (shape, without, alone)):
-            # other class axes that would explain the targets' shape
-            axes = [i for i in range(len(shape)) if same(shape[:i] + shape[i + 1 :], targets)]
-            guess = [i if i < len(shape) - 1 else -1 for i in axes[:1]]
             raise ValueError(
                 f"`targets` must have shape {without} for predictions of shape {shape} with "
-                f"axis={axis}; got {targets}."
-                + (f" With axis={guess[0]} these shapes would fit." if guess else "")
+                f"axis={axis}; got {targets}." + hints.of_shapes(shape, targets, mode, axis)
             )
         self.spatial = without[1:]
         self.note = ""
@@ -57,8 +53,10 @@ class Layout:
             has_axis = has_axis and (len(targets) != len(shape) or targets == shape)
             return axis % len(shape) if has_axis else None
         if len(shape) < 2 or not inside:
+            lone = " One example needs `predictions[None]` and `targets[None]`." if len(shape) == 1 else ""
             raise ValueError(
                 f"`predictions` must have a batch axis and a class axis at axis={axis}; got shape {shape}."
+                + lone
             )
         if mode == "multiclass" and shape[axis] < 2:
             raise ValueError(

@@ -6,27 +6,31 @@ import math
 from typing import TYPE_CHECKING
 
 from ..array import Array
-from ..backends import backend_of
-from . import checks
+from ..backends import Backend, backend_of
+from . import checks, hints
 from .layout import same
 
 if TYPE_CHECKING:
     from .batch import Batch
 
 
-def check_kind(batch: Batch, targets: Array, kind: str) -> None:
-    """Refuse targets whose dtype has no meaning (TypeError), and labels to ignore among dense ones."""
+def check_kind(batch: Batch, targets: Array, owner: Backend) -> str:
+    """Kind of the targets. Refuses one without a meaning (TypeError), and labels to ignore of dense ones."""
+    kind = owner.kind(targets)
     if kind == "other":
         raise TypeError(f"`targets` must be integer, bool or real floating; got {targets.dtype}.")
     if kind != "integer" and not batch.dense:
+        how = owner.as_labels.format(library=owner.library, name="targets")
         raise TypeError(
-            f"`targets` without a class axis are labels and must be integer or bool; got {targets.dtype}."
+            "`targets` without a class axis are labels and must be integer or bool; got "
+            f"{targets.dtype}. Convert them first, for example with {how}."
         )
     if batch.dense and batch.multiclass and batch.ignored:
         raise ValueError(
             "`ignore_index` has no meaning for dense multiclass targets; got "
             f"{batch.ignored}. Pass `pixel_weights` with 0 where a pixel is to be ignored."
         )
+    return kind
 
 
 def comparable(batch: Batch, targets: Array) -> Array:
@@ -38,7 +42,7 @@ def comparable(batch: Batch, targets: Array) -> Array:
 
 def real(batch: Batch, name: str, array: Array) -> Array:
     """An array of real numbers, of the batch's library (TypeError)."""
-    array = batch.backend.convert(array, backend_of(array, name), name)
+    array = batch.backend.convert(array, backend_of(array, name), name, batch.predictions)
     if batch.backend.kind(array) == "other":
         raise TypeError(f"`{name}` must be real; got {array.dtype}.")
     return array
@@ -66,7 +70,10 @@ def _complaint(batch: Batch, targets: Array, outliers: list[float] | None) -> st
         worst = outliers[0] if outliers[0] < 0 else outliers[1]
         what = "labels" if not batch.dense or batch.mode == "binary" else "values"
         ignored = f" or {batch.ignored}" if batch.ignored else ""
-        return f"`targets` must hold {what} from 0 to {batch.highest}{ignored}; got {worst}."
+        return (
+            f"`targets` must hold {what} from 0 to {batch.highest}{ignored}; got {worst}."
+            + hints.of_label(worst, batch)
+        )
     if outliers is not None and batch.multiclass and batch.dense:
         totals, most = _totals(batch, targets)
         outliers = batch.backend.outliers(totals, 0, most)

@@ -1,12 +1,17 @@
 """JAX: NumPy targets, integers without 64 bits, dtypes, and what concrete arrays allow."""
 
+import os
 import re
+import subprocess
+import sys
+from pathlib import Path
 
 import jax
 import jax.numpy as jnp
 import ml_dtypes
 import numpy as np
 import pytest
+from jax.experimental.sparse import BCOO
 
 from agnoloss import cross_entropy_loss, dice_loss, value_and_grad
 from conformance.tests.losses import LOSSES, MULTICLASS, mode_of
@@ -143,3 +148,47 @@ def test_tracers_come_before_numpy():
             rtol=1e-4,
             atol=1e-8,
         )
+
+
+@losses
+def test_sparse_arrays_are_refused(loss):
+    z, y = jnp.asarray(Z), jnp.asarray(Y if mode_of(loss) == "multiclass" else ONE_HOT)
+    given = {"predictions": z, "targets": y, "pixel_weights": jnp.ones((2, 4))}
+    for name, array in given.items():
+        with pytest.raises(TypeError, match=f"`{name}` must be an array.* got BCOO.*`todense\\(\\)`"):
+            loss(**{**given, name: BCOO.fromdense(array)}, mode=mode_of(loss))
+
+
+TWO_DEVICES = """
+import itertools
+import jax, jax.numpy as jnp
+from jax.sharding import NamedSharding, PartitionSpec as P
+from agnoloss import dice_loss
+
+z, y, u, w = jnp.zeros((2, 3, 4)), jnp.zeros((2, 4), int), jnp.ones((2, 4)), jnp.ones(3)
+places = [*jax.devices(), NamedSharding(jax.make_mesh((2,), ("data",)), P())]
+for own, other in itertools.permutations(places, 2):
+    near = [jax.device_put(array, own) for array in (z, y, u, w)]
+    for i, name in enumerate(("targets", "pixel_weights", "class_weights"), start=1):
+        far = [*near[:i], jax.device_put(near[i], other), *near[i + 1 :]]
+        try:
+            dice_loss(far[0], far[1], pixel_weights=far[2], class_weights=far[3])
+        except ValueError as error:
+            there = f"{near[0].device}; got one on {far[i].device}."
+            assert str(error).startswith(f"`{name}` must be on the device of `predictions`, {there}")
+        else:
+            raise AssertionError("JAX computes with arrays that lie apart")
+    # what was put nowhere goes where it is needed, and so does what lies on the same devices in another way
+    dice_loss(near[0], y, pixel_weights=u, class_weights=w)
+rows = NamedSharding(places[2].mesh, P("data"))
+dice_loss(jax.device_put(z, rows), jax.device_put(y, rows), class_weights=jax.device_put(w, places[2]))
+"""
+
+
+def test_two_devices():
+    flags = {"XLA_FLAGS": "--xla_force_host_platform_device_count=2", "JAX_PLATFORMS": "cpu"}
+    environment = {**os.environ, **flags, "PYTHONPATH": str(Path(__file__).parents[2])}
+    done = subprocess.run(
+        [sys.executable, "-c", TWO_DEVICES], env=environment, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr

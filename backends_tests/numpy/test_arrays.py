@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 import pytest
+from scipy.sparse import csr_array
 
 from agnoloss import cross_entropy_loss, dice_loss, value_and_grad
 from conformance.tests.losses import BINARY, LOSSES, MULTICLASS, mode_of, takes
@@ -247,3 +248,13 @@ def test_empty_batches(loss):
             value, gradient = value_and_grad(loss)(z, y, mode=mode_of(loss), **words)
             assert value == 0
             assert gradient.shape == shape
+
+
+@losses
+def test_sparse_arrays_are_refused(loss):
+    z, y, mode = inputs(loss)
+    given = {"predictions": z, "targets": y, "pixel_weights": np.ones((2, 4, 5))}
+    for name, array in given.items():
+        sparse = csr_array(array.reshape(2, -1))
+        with pytest.raises(TypeError, match=f"`{name}` must be an array.* got csr_array.*`toarray\\(\\)`"):
+            loss(**{**given, name: sparse}, mode=mode)

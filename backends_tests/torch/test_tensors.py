@@ -1,9 +1,11 @@
 """PyTorch: dtypes, autocast, and every kind of tensor that people have in hand."""
 
+import re
+
 import pytest
 import torch
 
-from agnoloss import cross_entropy_loss, dice_loss, lovasz_softmax_loss, value_and_grad
+from agnoloss import cross_entropy_loss, dice_loss, focal_loss, lovasz_softmax_loss, value_and_grad
 from conformance.tests.losses import LOSSES, MULTICLASS, mode_of
 
 losses = pytest.mark.parametrize("loss", LOSSES.values(), ids=LOSSES)
@@ -220,3 +222,46 @@ def test_torch_s_own_losses():
     ours = cross_entropy_loss(z, t, mode="multilabel", pos_weight=positive)
     other = torch.nn.functional.binary_cross_entropy_with_logits(z, t, pos_weight=positive[:, None, None])
     torch.testing.assert_close(ours, other, rtol=1e-13, atol=0)
+
+
+# Tensors that are none
+
+
+def test_a_number_goes_with_any_device():
+    """As torch has it: a 0-d tensor in host memory, scores elsewhere."""
+    z, y = torch.zeros(2, 4, device="meta"), torch.zeros(2, 4, dtype=torch.int64, device="meta")
+    assert focal_loss(z, y, mode="binary", alpha=torch.tensor(0.25)).device == z.device
+
+
+SPARSE = [
+    (lambda x: x.to_sparse(), "layout torch.sparse_coo", "{}.to_dense()"),
+    (lambda x: x.flatten(1).to_sparse_csr(), "layout torch.sparse_csr", "{}.to_dense()"),
+    (lambda x: torch.nested.nested_tensor(list(x)), "a nested one", "torch.nested.to_padded_tensor({}, 0)"),
+    (
+        lambda x: torch.nested.nested_tensor(list(x), layout=torch.jagged),
+        "a nested one",
+        "torch.nested.to_padded_tensor({}, 0)",
+    ),
+    (lambda x: torch.masked.masked_tensor(x, x == x), "a MaskedTensor", "`get_data()`"),
+]
+
+
+# torch says itself that these are prototypes
+@pytest.mark.filterwarnings("ignore::UserWarning")
+@losses
+@pytest.mark.parametrize(("strange", "what", "way"), SPARSE)
+def test_sparse_nested_and_masked_tensors_are_refused(loss, strange, what, way):
+    z, y, mode = inputs(loss)
+    given = {
+        "predictions": z,
+        "targets": y,
+        "pixel_weights": torch.ones(2, 4, 5),
+        "class_weights": torch.ones(3, 2),
+    }
+    for name, array in given.items():
+        with pytest.raises(
+            TypeError, match=f"^`{name}` must be a .*; got {what}.*{re.escape(way.format(name))}"
+        ):
+            loss(**{**given, name: strange(array)}, mode=mode)
+    with pytest.raises(TypeError, match=f"must be a .*; got {what}"):
+        value_and_grad(loss)(strange(z), y, mode=mode)

@@ -48,7 +48,7 @@ def test_the_sentence_about_shapes(backend, loss):
 @multiclass_losses
 @pytest.mark.parametrize(
     ("shape", "axis", "right"),
-    [((2, 5, 6, 3), 1, -1), ((2, 3, 5, 6), -1, 1), ((2, 5, 3, 6), 1, 2), ((3, 2, 5, 6), 1, 0)],
+    [((2, 5, 6, 3), 1, -1), ((2, 3, 5, 6), -1, 1), ((2, 5, 3, 6), 1, 2)],
 )
 def test_an_axis_that_explains_the_shapes_is_named(backend, loss, shape, axis, right):
     z = np.zeros(shape)
@@ -145,8 +145,16 @@ def test_complex_targets(backend, loss):
 @multiclass_losses
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_labels_are_integers(backend, loss, dtype):
-    with refused(TypeError, "`targets`", "integer or bool", dtype):
-        loss(backend.array(Z), backend.array(Y.astype(dtype)))
+    way = {
+        "torch": "targets.long()",
+        "jax": "targets.astype(int)",
+        "strict": "array_api_strict.asarray(targets, dtype=array_api_strict.int64)",
+    }.get(backend.name, f"{backend.name}.asarray(targets, dtype={backend.name}.int64)")
+    targets = backend.array(Y.astype(dtype))
+    with refused(TypeError, "`targets`", "integer or bool", dtype, f"for example with {way}."):
+        loss(backend.array(Z), targets)
+    names = {"targets": targets, "numpy": np, "cupy": backend.xp, "array_api_strict": array_api_strict}
+    assert backend.numpy(loss(backend.array(Z), eval(way, names))).shape == ()
 
 
 @losses
