@@ -25,9 +25,9 @@ def of_shapes(shape: Shape, targets: Shape, mode: str, axis: int) -> str:
     one_image = "`predictions[None]` and `targets[None]`" + ("" if axis == 1 else " and axis=1")
     ways: list[Any] = [
         *((f"axis={names[i]}", shape, targets, i) for i in range(1, len(shape)) if i != given),
-        (f"{one_image} (one image) or axis=0 (classes before images)", (1, *shape), (1, *targets), 1),
         ("`predictions[None]`", (1, *shape), targets, axis),
         ("`targets[None]`", shape, (1, *targets), given),
+        (f"{one_image} (one image) or axis=0 (classes before images)", (1, *shape), (1, *targets), 1),
     ]
     for i, length in enumerate(targets):
         others = _without(targets, i)

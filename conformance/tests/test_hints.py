@@ -35,7 +35,7 @@ ONE_IMAGE = "`predictions[None]` and `targets[None]`{} (one image) or axis=0 (cl
         ((4, 8, 8), (8, 8), {}, FIT.format(ONE_IMAGE.format(""))),
         ((3, 2, 5, 6), (2, 5, 6), {}, FIT.format(ONE_IMAGE.format(""))),
         ((4, 8, 8), (8, 8), {"axis": -1}, FIT.format(ONE_IMAGE.format(" and axis=1"))),
-        ((1, 8, 8), (8, 8), {"mode": "binary"}, FIT.format(ONE_IMAGE.format(""))),
+        ((1, 8, 8), (8, 8), {"mode": "binary"}, FIT.format("`targets[None]`")),
         ((4, 8, 8), (1, 8, 8), {}, FIT.format("`predictions[None]`")),
         ((1, 4, 8, 8), (8, 8), {}, FIT.format("`targets[None]`")),
         ((1, 2, 4, 1), (2, 4, 1), {}, FIT.format("`targets[None]`")),  # one-hot
