@@ -12,12 +12,13 @@ import numpy as np
 
 from ..array import Array
 from ..compat import namespace
-from . import distances, numpy_softmax
+from . import distances, kernels
 from .base import Backend, fits
 from .closed_forms import Pullback
-from .numpy_sigmoid import SigmoidSums
-from .numpy_softmax import SoftmaxSums
-from .numpy_sort import SortedSums
+from .kernels import numpy_softmax
+from .kernels.numpy_sigmoid import SigmoidSums
+from .kernels.numpy_softmax import SoftmaxSums
+from .kernels.numpy_sort import SortedSums
 from .threads import in_threads, thread_count
 
 
@@ -113,6 +114,8 @@ class NumPy(Backend):
         threads: int | None = None,
     ) -> tuple[dict[str, Array], Pullback | None]:  # fmt: skip
         """In place, in pieces, in threads: half the time of whole arrays, in the memory of a gradient."""
+        if not kernels.ON:
+            return _quiet(super().softmax_sums, scores, labels, valid, weights, wanted, mix)
         rule = SoftmaxSums(scores, labels, valid, weights, wanted, mix, keep, threads)
         return rule.outputs, rule.pullback if keep else None
 
@@ -121,6 +124,8 @@ class NumPy(Backend):
         wanted: Sequence[str], keep: bool = False, threads: int | None = None,
     ) -> tuple[dict[str, Array], Pullback | None]:  # fmt: skip
         """In pieces and threads, as `softmax_sums`."""
+        if not kernels.ON:
+            return _quiet(super().sigmoid_sums, scores, targets, valid, weights, wanted)
         rule = SigmoidSums(scores, targets, valid, weights, wanted, threads)
         return rule.outputs, rule.pullback
 
@@ -130,6 +135,9 @@ class NumPy(Backend):
         keep: bool = False, threads: int | None = None,
     ) -> tuple[dict[str, Array], Pullback | None]:  # fmt: skip
         """Row by row, by a sort of integers where they hold all there is."""
+        if not kernels.ON:
+            given = (scores, foreground, valid, weights, link, weigh, per_image, matters)
+            return _quiet(super().sorted_sums, *given)
         rule = SortedSums(self, scores, foreground, valid, weights, link, weigh, per_image, matters, threads)
         return rule.outputs, rule.pullback
 
@@ -166,6 +174,17 @@ class NumPy(Backend):
         windows = distances.pad(np, values, axis, size // 2, -np.inf)
         length = values.shape[axis]
         return reduce(np.maximum, (distances.part(windows, axis, s, length) for s in range(size)))
+
+
+def _quiet(rule: Callable[..., Any], *given: Any) -> tuple[dict[str, Array], Pullback]:
+    """A rule of the standard without NumPy's warnings about scores that are NaN or infinite."""
+
+    def of(function: Callable[..., Any], *arguments: Any) -> Any:
+        with np.errstate(all="ignore"):
+            return function(*arguments)
+
+    outputs, pullback = of(rule, *given)
+    return outputs, lambda *gradients: of(pullback, *gradients)
 
 
 def _by_parts(work: Callable[..., Any], *arrays: Array) -> list[Any]:

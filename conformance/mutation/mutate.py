@@ -25,7 +25,7 @@ SURVIVORS = Path(__file__).with_name("survivors.toml")
 FILES = (
     *("losses/*.py", "statistics/*.py", "maps.py", "metrics.py", "autodiff/*.py"),
     *(f"batch/{name}.py" for name in ("batch", "values", "options", "checks", "layout")),
-    *(f"backends/{name}.py" for name in ("closed_forms", "sorting", "numpy_*")),
+    *(f"backends/{name}.py" for name in ("closed_forms", "sorting", "kernels/numpy_*")),
 )
 
 BOTH = "--backend=numpy,strict"
@@ -36,7 +36,7 @@ FIRST = {
     "maps.py": ("conformance/tests/test_maps.py",),
     "metrics.py": ("conformance/tests/test_counts.py",),
     "batch/*": (REFERENCES, "conformance/tests/test_inputs.py"),
-    "backends/numpy_*": (REFERENCES, PIECES, STRICT, BOTH),
+    "backends/kernels/numpy_*": (REFERENCES, PIECES, STRICT, BOTH),
     "backends/*": (STRICT, AGREEMENT, "--backend=strict"),
     "*": (REFERENCES,),
 }

@@ -12,10 +12,10 @@ from typing import Any
 
 import numpy as np
 
-from ..array import Array
+from ...array import Array
+from ..sorting import amounts, errors_and_slopes
+from ..threads import in_threads
 from .numpy_softmax import ELEMENTS, SMALL, Piece, pieces
-from .sorting import amounts, errors_and_slopes
-from .threads import in_threads
 
 
 class SortedSums:

@@ -11,8 +11,8 @@ from functools import partial
 
 import numpy as np
 
-from ..array import Array
-from .threads import in_threads
+from ...array import Array
+from ..threads import in_threads
 
 Piece = tuple[slice, slice]
 """Some images and some of their pixels."""

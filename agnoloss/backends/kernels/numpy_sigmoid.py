@@ -7,10 +7,10 @@ from functools import partial
 
 import numpy as np
 
-from ..array import Array
-from .closed_forms import smaller
+from ...array import Array
+from ..closed_forms import smaller
+from ..threads import in_threads
 from .numpy_softmax import ELEMENTS, SMALL, Piece, pieces
-from .threads import in_threads
 
 _SLOPES = {"p", "p2", "py", "tp"}
 """Sums that depend on the scores."""
