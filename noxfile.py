@@ -166,6 +166,16 @@ def cupy(session: nox.Session) -> None:
     run_pytest(session, *AGREEMENT, backend="cupy", env=poison)
 
 
+@nox.session(default=False)
+def triton(session: nox.Session) -> None:
+    """Triton's kernels on a CPU, by its interpreter: by themselves, and behind every loss."""
+    install(session, "triton", extras="torch")
+    env = {"AGNOLOSS_KERNELS": "triton", "TRITON_INTERPRET": "1"}
+    run_pytest(session, "backends_tests/triton", backend="torch", env=env)
+    few = ("--case=defaults", "--dtype=float32")
+    session.run("python", "-m", "conformance", "--backend=torch", *few, env=env)
+
+
 @nox.session
 def conformance(session: nox.Session) -> None:
     """Every loss on every library against 50-digit arithmetic, as a table."""

@@ -1,9 +1,9 @@
 """The rules of `Backend` for autograd, and those of chunks and class sums.
 
 On a CPU a rule is NumPy's, in views of the tensors' memory: its exponential takes half as long as torch's,
-its arrays lie in large pages. Elsewhere, compiled, and where a gradient of the gradient is wanted, it is
-the closed form of the standard, which Inductor fuses to a few loops: it computes anew what it needs, and
-the compiler finds that it is there already.
+its arrays lie in large pages. On CUDA that of the softmax is Triton's. Elsewhere, compiled, and where a
+gradient of the gradient is wanted, it is the closed form of the standard, which Inductor fuses to a few
+loops: it computes anew what it needs, and the compiler finds that it is there already.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from . import closed_forms
+from . import closed_forms, kernels
 from .base import Backend
 from .chunks import Function, Sums, sums_and_gradient
 from .closed_forms import Pullback
@@ -47,7 +47,12 @@ class _Rule(torch.autograd.Function):
         scores = given[0]
         assert scores is not None
         ctx.pullback = None
-        if in_host_memory(scores):
+        kernel = _kernel(name, scores)
+        ctx.fused = kernel is not None
+        if kernel is not None:
+            outputs, ctx.pullback = kernel(*given, *options)
+            found = [outputs[key] for key in _names(name, options)]
+        elif in_host_memory(scores):
             outputs, ctx.pullback = _on_host(name, given, options, keep)
             found = [torch.from_numpy(outputs[key]) for key in _names(name, options)]
         else:
@@ -66,7 +71,9 @@ class _Rule(torch.autograd.Function):
         found = {name: g for name, g in zip(names, gradients, strict=True) if g is not None}
         if not found:
             return (None,) * (4 + len(given))
-        if torch.is_grad_enabled() or not all(map(in_host_memory, (given[0], *found.values()))):
+        if ctx.fused and not torch.is_grad_enabled():
+            of_scores, of_u = ctx.pullback(found, of_weights)
+        elif torch.is_grad_enabled() or not all(map(in_host_memory, (given[0], *found.values()))):
             _, pullback = _closed(ctx.name, ctx.backend, given, ctx.options)
             of_scores, of_u = pullback(found, of_weights)
         else:
@@ -83,6 +90,17 @@ class _Rule(torch.autograd.Function):
 def _names(name: str, options: tuple[Any, ...]) -> tuple[str, ...]:
     names: tuple[str, ...] = ("sums", "true") if name == "sorted_sums" else options[0]
     return names
+
+
+def _kernel(name: str, scores: Tensor) -> Any:
+    """Triton's form of a rule, where there is one and Triton: it comes with torch for CUDA."""
+    if name != "softmax_sums" or not kernels.ON or not (scores.is_cuda or kernels.CHOICE == "triton"):
+        return None
+    try:
+        from .kernels import triton
+    except ImportError:
+        return None
+    return triton.softmax_sums if triton.fits(scores) else None
 
 
 def _closed(name: str, backend: Any, given: Any, options: tuple[Any, ...]) -> Outcome:
