@@ -52,11 +52,20 @@ REFUSED = {
 }  # fmt: skip
 """Functions of the standard that the tape refuses to differentiate, and why."""
 
+WAY_OUT = "use operators, and functions and methods that NumPy shares with the standard's main namespace"
+
 
 def rule(function: Callable[..., Any]) -> Callable[..., Any]:
     """Note a rule under the name of its function; a trailing underscore spares a builtin."""
     RULES[function.__name__.rstrip("_")] = function
     return function
+
+
+def no_rule(name: str, why: str | None = None) -> NotImplementedError:
+    """Name what cannot be differentiated, and the way out."""
+    return NotImplementedError(
+        f"The tape has no derivative rule for `{name}`: {why or REFUSED.get(name, WAY_OUT)}."
+    )
 
 
 def unbroadcast(xp: Any, g: Any, shape: tuple[int, ...]) -> Any:
@@ -150,7 +159,7 @@ def _larger(xp: Any, g: Any, a: Any, b: Any) -> Any:
     return xp.where(a > b, g, xp.where(a == b, 0.5 * g, 0.0))
 
 
-def _over(xp: Any, a: Any, v: Any) -> Any:
+def over(xp: Any, a: Any, v: Any) -> Any:
     """a / v, and 0 where v is 0."""
     return xp.where(v == 0, 0.0, a / xp.where(v == 0, 1.0, v))
 
@@ -163,7 +172,7 @@ _two("pow", _pow_a, _pow_b)
 _two("logaddexp", lambda xp, g, a, b, v: g * xp.exp(a - v), lambda xp, g, a, b, v: g * xp.exp(b - v))
 _two("maximum", lambda xp, g, a, b, v: _larger(xp, g, a, b), lambda xp, g, a, b, v: _larger(xp, g, b, a))
 _two("minimum", lambda xp, g, a, b, v: _larger(xp, g, b, a), lambda xp, g, a, b, v: _larger(xp, g, a, b))
-_two("hypot", lambda xp, g, a, b, v: g * _over(xp, a, v), lambda xp, g, a, b, v: g * _over(xp, b, v))
+_two("hypot", lambda xp, g, a, b, v: g * over(xp, a, v), lambda xp, g, a, b, v: g * over(xp, b, v))
 _two("atan2", lambda xp, g, a, b, v: g * b / (a * a + b * b), lambda xp, g, a, b, v: -g * a / (a * a + b * b))
 # |a| with the sign of b: constant in b; at a = 0 the gradient is 0, as that of abs.
 _two(
@@ -207,7 +216,7 @@ def clip(tape: Any, a: Any, /, min: Any = None, max: Any = None) -> Any:
 def astype(tape: Any, a: Any, dtype: Any, /, **kwargs: Any) -> Any:
     xp, x = tape.inner.xp, tape.plain(a)
     value = xp.astype(x, dtype, **kwargs)
-    if xp.isdtype(dtype, ("bool", "integral")):
+    if xp.isdtype(value.dtype, ("bool", "integral")):
         return tape.box(value)  # steps have no slope
     return tape.note(value, (a, lambda g: xp.astype(g, x.dtype)))
 
@@ -217,7 +226,7 @@ def asarray(tape: Any, a: Any, /, **kwargs: Any) -> Any:
     if not tape.any_tracked(a):
         return tape.box(tape.inner.xp.asarray(tape.plain(a), **kwargs))
     if isinstance(a, (tuple, list)):
-        raise NotImplementedError("The tape has no derivative rule for `asarray` of a list: use `stack`.")
+        raise no_rule("asarray", "of a list it makes constants; use `stack`")
     return a if kwargs.get("dtype") is None else astype(tape, a, kwargs["dtype"])
 
 

@@ -2,39 +2,33 @@
 
 from __future__ import annotations
 
-import math
 import operator
+from collections.abc import Callable
 from typing import Any
 
 from ..backends import is_array
-from .rules import RULES, rule, unbroadcast
+from .rules import rule
 
 
 @rule
 def getitem(tape: Any, a: Any, key: Any) -> Any:
-    """Indexing of the standard: integers, slices, None, ellipsis; or integers and integer arrays."""
+    """Indexing by whatever the library takes; without a scatter where entries that are neighbours stay so."""
     x, plain = tape.plain(a), tape.plain(key)
     if not tape.any_tracked(a):
         return tape.box(x[plain])
     keys = plain if isinstance(plain, tuple) else (plain,)
-    if any(is_array(k) for k in keys):
-        xp = tape.inner.xp
-        keys = tuple(k if is_array(k) and xp.isdtype(k.dtype, "integral") else _integer(k) for k in keys)
-        return tape.note(x[plain], (a, lambda g: _back_to_entries(tape, g, keys, x.shape)))
-    keys = tuple(k if k is None or k is ... or isinstance(k, slice) else _integer(k) for k in keys)
+    if not all(k is None or k is ... or _is_run(k) or _is_integer(k) for k in keys):
+        return _selected(tape, a, lambda x: x[plain])
+    keys = tuple(operator.index(k) if _is_integer(k) else k for k in keys)
     return tape.note(x[keys], (a, lambda g: _back_to_slices(tape.inner.xp, g, keys, x.shape)))
 
 
-_REFUSED = (
-    "The tape differentiates indexing by integers, slices, None and an ellipsis, or by integers and "
-    "integer arrays alone. Instead of indexing by a mask, use `where`; instead of by a list, `take`."
-)
+def _is_run(key: Any) -> bool:
+    return isinstance(key, slice) and key.step in (None, 1)
 
 
-def _integer(key: Any) -> int:
-    if is_array(key) or isinstance(key, bool) or not hasattr(key, "__index__"):
-        raise NotImplementedError(_REFUSED)
-    return operator.index(key)
+def _is_integer(key: Any) -> bool:
+    return hasattr(key, "__index__") and not is_array(key) and not isinstance(key, bool)
 
 
 def _back_to_slices(xp: Any, g: Any, keys: tuple[Any, ...], shape: tuple[int, ...]) -> Any:
@@ -50,16 +44,12 @@ def _back_to_slices(xp: Any, g: Any, keys: tuple[Any, ...], shape: tuple[int, ..
     ]
     g = xp.reshape(g, tuple(len(place) for place in places))
     for axis, (place, n) in enumerate(zip(places, shape, strict=True)):
-        if place.step < 0:
-            g, place = xp.flip(g, axis=axis), place[::-1]
-        if len(place) > 1 and place.step > 1:
-            g = _spread(xp, g, axis, place.step)
         first, last = (place[0], place[-1] + 1) if place else (0, 0)
-        g = _padded(xp, _padded(xp, g, axis, first, before=True), axis, n - last)
+        g = padded(xp, padded(xp, g, axis, first, before=True), axis, n - last)
     return g
 
 
-def _padded(xp: Any, g: Any, axis: int, count: int, before: bool = False) -> Any:
+def padded(xp: Any, g: Any, axis: int, count: int, before: bool = False) -> Any:
     """Zeros before or after a gradient along an axis."""
     if not count:
         return g
@@ -67,70 +57,38 @@ def _padded(xp: Any, g: Any, axis: int, count: int, before: bool = False) -> Any
     return xp.concat([zeros, g] if before else [g, zeros], axis=axis)
 
 
-def _spread(xp: Any, g: Any, axis: int, step: int) -> Any:
-    """Put ``step - 1`` zeros between the entries along an axis."""
-    before, n, after = g.shape[:axis], g.shape[axis], g.shape[axis + 1 :]
-    wide = _padded(xp, xp.reshape(g, (*before, n, 1, *after)), axis + 1, step - 1)
-    wide = xp.reshape(wide, (*before, n * step, *after))
-    return wide[(slice(None),) * axis + (slice(0, (n - 1) * step + 1), ...)]
-
-
-def _back_to_entries(tape: Any, g: Any, keys: tuple[Any, ...], shape: tuple[int, ...]) -> Any:
-    """Add up a gradient at the entries that integer arrays name, over the leading axes."""
-    xp = tape.inner.xp
-    flat: Any = 0
-    for key, n in zip(keys, shape, strict=False):
-        flat = flat * n + (xp.astype(key, xp.int64) if is_array(key) else key) % n
-    leading, rest = math.prod(shape[: len(keys)]), math.prod(shape[len(keys) :])
-    g = xp.reshape(g, (math.prod(flat.shape), rest))
-    return xp.reshape(scattered(tape, g, xp.reshape(flat, (-1,)), 0, leading), shape)
-
-
 def inverse(axes: tuple[int, ...]) -> tuple[int, ...]:
     """Permutation that takes a permutation of axes back."""
     return tuple(sorted(range(len(axes)), key=lambda i: axes[i] % len(axes)))
 
 
-def scattered(tape: Any, g: Any, index: Any, axis: int, length: int) -> Any:
-    """Add up a gradient at the entries of an axis of some length that an index names.
+def _selected(tape: Any, a: Any, select: Callable[[Any], Any]) -> Any:
+    """Entries that a function selects; gradients add up at those whose numbers it selects."""
+    xp, x = tape.inner.xp, tape.plain(a)
 
-    The index has the gradient's shape, or is one of the axis alone.
-    """
-    xp = tape.inner.xp
-    axis %= g.ndim
-    order = (*(i for i in range(g.ndim) if i != axis), axis)
-    rest, count = tuple(g.shape[i] for i in order[:-1]), g.shape[axis]
-    rows = (math.prod(rest), count)
-    if not length:
-        return xp.reshape(g, (*g.shape[:axis], 0, *g.shape[axis + 1 :]))
-    alone = index.ndim == 1
-    index = xp.broadcast_to(index, rows) if alone else xp.reshape(xp.permute_dims(index, order), rows)
-    labels = xp.astype(index, xp.int64) % length
-    sums = tape.inner.class_sums(xp.reshape(xp.permute_dims(g, order), rows), labels, length)
-    return xp.permute_dims(xp.reshape(sums, (*rest, length)), inverse(order))
+    def back(g: Any) -> Any:
+        if not x.size:
+            return xp.zeros_like(x)
+        numbers = tape.inner.arange(x.size, xp.zeros_like(x, dtype=xp.int64))
+        index = xp.reshape(select(xp.reshape(numbers, x.shape)), (1, -1))
+        return xp.reshape(tape.inner.class_sums(xp.reshape(g, (1, -1)), index, x.size), x.shape)
+
+    return tape.note(select(x), (a, back))
 
 
 @rule
 def take(tape: Any, a: Any, indices: Any, /, *, axis: int | None = None) -> Any:
-    if axis is None and a.ndim != 1:
-        return take(tape, RULES["reshape"](tape, a, (-1,)), indices, axis=0)
-    xp, x, index = tape.inner.xp, tape.plain(a), tape.plain(indices)
-    place = (axis or 0) % x.ndim
-
-    def back(g: Any) -> Any:
-        flat = xp.reshape(index, (-1,))
-        g = xp.reshape(g, (*x.shape[:place], flat.shape[0], *x.shape[place + 1 :]))
-        return scattered(tape, g, flat, place, x.shape[place])
-
-    return tape.note(xp.take(x, index, axis=axis), (a, back))
+    xp, index = tape.inner.xp, tape.plain(indices)
+    return _selected(tape, a, lambda x: xp.take(x, index, axis=axis))
 
 
 @rule
 def take_along_axis(tape: Any, a: Any, indices: Any, /, *, axis: int = -1) -> Any:
-    xp, x, index = tape.inner.xp, tape.plain(a), tape.plain(indices)
+    xp, index = tape.inner.xp, tape.plain(indices)
+    return _selected(tape, a, lambda x: xp.take_along_axis(x, index, axis=axis))
 
-    def back(g: Any) -> Any:
-        share = scattered(tape, g, xp.broadcast_to(index, g.shape), axis, x.shape[axis])
-        return unbroadcast(xp, share, x.shape)
 
-    return tape.note(xp.take_along_axis(x, index, axis=axis), (a, back))
+@rule
+def sort(tape: Any, a: Any, /, *, axis: int = -1, descending: bool = False, stable: bool = True) -> Any:
+    order = tape.inner.xp.argsort(tape.plain(a), axis=axis, descending=descending, stable=stable)
+    return take_along_axis(tape, a, order, axis=axis)

@@ -1,4 +1,4 @@
-"""Derivative rules of the tape for reductions, cumulative functions, sorting and matrix products."""
+"""Derivative rules of the tape for reductions, cumulative functions and matrix products."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable
 from typing import Any
 
-from .rules import RULES, rule, unbroadcast
+from .rules import RULES, no_rule, over, rule, unbroadcast
 from .rules_of_indexing import inverse
 
 # --- reductions -------------------------------------------------------------------------------
@@ -55,8 +55,7 @@ def _of_var(xp: Any, x: Any, v: Any, axis: Any, count: int, correction: float = 
 
 def _of_std(xp: Any, x: Any, v: Any, axis: Any, count: int, correction: float = 0.0) -> Any:
     """Half of the variance's over the deviation; 0 where that is 0."""
-    slope = _of_var(xp, x, v, axis, count, correction) * 0.5
-    return xp.where(v == 0, 0.0, slope / xp.where(v == 0, 1.0, v))
+    return over(xp, _of_var(xp, x, v, axis, count, correction) * 0.5, v)
 
 
 def _of_prod(xp: Any, x: Any, v: Any, axis: Any, count: int, dtype: Any = None) -> Any:
@@ -77,14 +76,14 @@ def _before(xp: Any, rows: Any) -> Any:
 
 
 _reduction("sum", lambda xp, x, v, axis, count, dtype=None: None)
-_reduction("mean", lambda xp, x, v, axis, count: 1.0 / count)
+_reduction("mean", lambda xp, x, v, axis, count, dtype=None: 1.0 / count)
 _reduction("prod", _of_prod)
 _reduction("max", _extreme)
 _reduction("min", _extreme)
 _reduction("var", _of_var)
 _reduction("std", _of_std)
 
-# --- cumulative functions, sorting ------------------------------------------------------------
+# --- cumulative functions ---------------------------------------------------------------------
 
 
 def _cumulative(name: str, back: Callable[..., Any]) -> None:
@@ -125,18 +124,6 @@ def _of_cumulative_prod(xp: Any, x: Any, g: Any, axis: int) -> Any:
 _cumulative("cumulative_sum", _of_cumulative_sum)
 _cumulative("cumulative_prod", _of_cumulative_prod)
 
-
-@rule
-def sort(tape: Any, a: Any, /, *, axis: int = -1, descending: bool = False, stable: bool = True) -> Any:
-    xp, x = tape.inner.xp, tape.plain(a)
-
-    def back(g: Any) -> Any:
-        order = xp.argsort(x, axis=axis, descending=descending, stable=stable)
-        return xp.take_along_axis(g, xp.argsort(order, axis=axis), axis=axis)
-
-    return tape.note(xp.sort(x, axis=axis, descending=descending, stable=stable), (a, back))
-
-
 # --- products of matrices and vectors ---------------------------------------------------------
 
 
@@ -175,3 +162,24 @@ def tensordot(tape: Any, a: Any, b: Any, /, *, axes: Any = 2) -> Any:
     left = reshape(tape, permute(tape, a, (*free_a, *of_a)), (math.prod(rows), common))
     right = reshape(tape, permute(tape, b, (*of_b, *free_b)), (common, math.prod(columns)))
     return reshape(tape, matmul(tape, left, right), (*rows, *columns))
+
+
+@rule
+def einsum(tape: Any, subscripts: str, /, *operands: Any) -> Any:
+    """NumPy's. The share of one operand is the same sum, with the gradient in its place."""
+    terms, arrow, result = subscripts.replace(" ", "").partition("->")
+    inputs = terms.split(",")
+    if not arrow or "." in terms or any(len(set(term)) < len(term) for term in inputs):
+        raise no_rule(f"einsum of {subscripts}", "write `->`, no `...`, and no label twice in one operand")
+    xp, values = tape.inner.xp, tape.plain(operands)
+
+    def back(g: Any, i: int) -> Any:
+        pairs = [(result, g), *zip(inputs, values, strict=True)]
+        term, x = pairs.pop(i + 1)
+        if not set(term) <= set("".join(dict(pairs))):
+            pairs.append((term, xp.ones_like(x)))  # all entries along a label that it alone has get the same
+        spelt = ",".join(labels for labels, _ in pairs)
+        return unbroadcast(xp, xp.einsum(f"{spelt}->{term}", *(y for _, y in pairs)), x.shape)
+
+    shares = [(a, lambda g, i=i: back(g, i)) for i, a in enumerate(operands)]
+    return tape.note(xp.einsum(subscripts, *values), *shares)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from .rules import RULES, rule, unbroadcast
-from .rules_of_indexing import getitem, inverse, scattered
+from .rules_of_indexing import getitem, inverse
 
 # --- one array in, one array out --------------------------------------------------------------
 
@@ -22,16 +22,17 @@ def _reshaping(name: str) -> None:
 def _alike(name: str) -> None:
     """Rule of a function that takes the gradient back by itself."""
 
-    def moved(tape: Any, a: Any, /, **options: Any) -> Any:
+    def moved(tape: Any, a: Any, /, *args: Any, **options: Any) -> Any:
         function = getattr(tape.inner.xp, name)
-        return tape.note(function(tape.plain(a), **options), (a, lambda g: function(g, **options)))
+        value = function(tape.plain(a), *args, **options)
+        return tape.note(value, (a, lambda g: function(g, *args, **options)))
 
     RULES[name] = moved
 
 
-for _name in ("reshape", "expand_dims", "squeeze"):
+for _name in ("reshape", "expand_dims", "squeeze", "ravel"):
     _reshaping(_name)
-for _name in ("flip", "matrix_transpose", "tril", "triu"):
+for _name in ("flip", "matrix_transpose", "tril", "triu", "swapaxes"):
     _alike(_name)
 
 
@@ -72,15 +73,11 @@ def broadcast_arrays(tape: Any, /, *arrays: Any) -> Any:
 
 @rule
 def meshgrid(tape: Any, /, *arrays: Any, indexing: str = "xy") -> Any:
-    values = tape.inner.xp.meshgrid(*tape.plain(arrays), indexing=indexing)
-    order = list(range(len(arrays)))
-    if indexing == "xy":
-        order[:2] = order[1::-1]
-    columns = (
-        RULES["reshape"](tape, a, (-1,) + (1,) * (len(order) - 1 - i))
-        for i, a in zip(order, arrays, strict=True)
-    )
-    return type(values)(broadcast_to(tape, a, v.shape) for a, v in zip(columns, values, strict=True))
+    count = len(arrays)
+    places = [1, 0, *range(2, count)] if indexing == "xy" and count > 1 else range(count)
+    shapes = (tuple(-1 if i == place else 1 for i in range(count)) for place in places)
+    columns = [RULES["reshape"](tape, a, shape) for a, shape in zip(arrays, shapes, strict=True)]
+    return broadcast_arrays(tape, *columns)
 
 
 @rule
@@ -98,18 +95,14 @@ def tile(tape: Any, a: Any, repetitions: tuple[int, ...], /) -> Any:
 def repeat(tape: Any, a: Any, repeats: Any, /, *, axis: int | None = None) -> Any:
     if axis is None:
         return repeat(tape, RULES["reshape"](tape, a, (-1,)), repeats, axis=0)
-    xp, x, times = tape.inner.xp, tape.plain(a), tape.plain(repeats)
-    value = xp.repeat(x, times, axis=axis)
-    length, place = x.shape[axis], axis % x.ndim
-
-    def back(g: Any) -> Any:
-        if isinstance(times, int):
-            shape = (*x.shape[:place], length, times, *x.shape[place + 1 :])
-            return xp.sum(xp.reshape(g, shape), axis=place + 1)
-        source = xp.repeat(tape.inner.arange(length, times), times)
-        return scattered(tape, g, source, place, length)
-
-    return tape.note(value, (a, back))
+    *before, length = a.shape[: axis % a.ndim + 1]
+    after, times = a.shape[len(before) + 1 :], tape.plain(repeats)
+    if not isinstance(times, int):
+        source = tape.inner.xp.repeat(tape.inner.arange(length, times), times)
+        return RULES["take"](tape, a, source, axis=len(before))
+    once = RULES["reshape"](tape, a, (*before, length, 1, *after))
+    every = broadcast_to(tape, once, (*before, length, times, *after))
+    return RULES["reshape"](tape, every, (*before, length * times, *after))
 
 
 # --- several arrays ---------------------------------------------------------------------------
@@ -137,8 +130,16 @@ def stack(tape: Any, arrays: Any, /, *, axis: int = 0) -> Any:
 
 @rule
 def unstack(tape: Any, a: Any, /, *, axis: int = 0) -> Any:
-    before = (slice(None),) * (axis % a.ndim)
-    return tuple(getitem(tape, a, (*before, i, ...)) for i in range(a.shape[axis]))
+    """All gradients go back together: one by one, each would be as large as the array."""
+    xp, x = tape.inner.xp, tape.plain(a)
+    before = (slice(None),) * (axis % x.ndim)
+    parts = [x[before + (i, ...)] for i in range(x.shape[axis])]  # noqa: RUF005 - for Python 3.10
+
+    def back(gradients: Any) -> Any:
+        shares = [xp.zeros_like(x) if g is None else g for g, x in zip(gradients, parts, strict=True)]
+        return (xp.stack(shares, axis=axis),)
+
+    return tuple(tape.note_together(parts, (a,), back))
 
 
 @rule

@@ -8,6 +8,7 @@ boxed arrays, so a box may hold another tape's boxes: differentiation nests.
 from __future__ import annotations
 
 import itertools
+import operator
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from types import ModuleType
@@ -19,17 +20,16 @@ from ..backends.base import TAPE
 from ..compat import device
 from . import rules_of_indexing, rules_of_reductions, rules_of_shapes  # noqa: F401 - their rules join RULES
 from .hooks import TapeBackend
-from .rules import BINARY_OPERATORS, COMPARISONS, NO_GRADIENT, REFUSED, RULES, UNARY_OPERATORS
+from .numpy_names import NumPyArray
+from .rules import BINARY_OPERATORS, COMPARISONS, NO_GRADIENT, RULES, UNARY_OPERATORS, no_rule
 
 _levels, _ages = itertools.count(), itertools.count()
 
 
-class Box:
+class Box(NumPyArray):
     """An array under differentiation; behaves as an array of the standard."""
 
     __slots__ = ("_agnoloss_tape", "age", "parents", "tracked", "value")
-    __array_ufunc__ = None  # NumPy's and CuPy's operators leave the operation to the box
-    __array_priority__ = 1e4
 
     def __init__(self, value: Array, tape: Tape, parents: tuple[Any, ...], tracked: bool) -> None:
         self.value, self._agnoloss_tape = value, tape
@@ -42,13 +42,20 @@ class Box:
     size = property(lambda self: self.value.size)
     device = property(lambda self: device(self.value))
     _agnoloss_backend = property(lambda self: self._agnoloss_tape.backend)
-    T = property(lambda self: self._agnoloss_tape.xp.permute_dims(self, (1, 0)))
+    T = property(lambda self: self._agnoloss_tape.xp.permute_dims(self, tuple(range(self.ndim))[::-1]))
     mT = property(lambda self: self._agnoloss_tape.xp.matrix_transpose(self))
     __hash__ = object.__hash__
+    __copy__ = __deepcopy__ = lambda self, *_: self  # a copy would stand for nothing on the tape
 
     def __array_namespace__(self, api_version: str | None = None) -> Any:
         """Namespace whose functions note what they do."""
         return self._agnoloss_tape.xp
+
+    def __len__(self) -> int:
+        return len(self.value)
+
+    def __iter__(self) -> Any:
+        return iter(self._agnoloss_tape.xp.unstack(self) if len(self) else ())
 
     def __getitem__(self, key: Any) -> Box:
         return self._agnoloss_tape.xp.getitem(self, key)
@@ -62,14 +69,28 @@ class Box:
     def __repr__(self) -> str:
         return f"Box({self.value!r})"
 
-    def _refuse(self, *_: Any) -> Any:
-        raise TypeError(
-            "A value that is being differentiated cannot become a Python number, bool, list or a "
-            "plain array: return it from the function instead."
-        )
 
-    __bool__ = __int__ = __float__ = __complex__ = __index__ = _refuse
-    __len__ = __iter__ = __array__ = __dlpack__ = _refuse
+def _of_constants(convert: Callable[..., Any]) -> Callable[..., Any]:
+    """Conversion that would cut a gradient in silence, where there is one."""
+
+    def converted(self: Box, *args: Any, **kwargs: Any) -> Any:
+        if self.tracked:
+            raise TypeError(
+                "A value that is being differentiated cannot become a Python number, bool, list or a plain "
+                "array: return it from the function instead. `where` stands for `if`, `stack` for an array "
+                "of results, `x @ y` for `x.dot(y)`."
+            )
+        return convert(self.value, *args, **kwargs)
+
+    return converted
+
+
+_CONVERSIONS: dict[str, Callable[..., Any]] = {
+    "array": lambda x, *args, **kwargs: x.__array__(*args, **kwargs),
+    "bool": bool, "complex": complex, "float": float, "index": operator.index, "int": int,
+}  # fmt: skip
+for _name, _convert in _CONVERSIONS.items():
+    setattr(Box, f"__{_name}__", _of_constants(_convert))
 
 
 def _operator(name: str, swap: bool) -> Callable[[Box, Any], Any]:
@@ -138,9 +159,7 @@ class TapeNamespace:
 
         def function(*args: Any, **kwargs: Any) -> Any:
             if name not in NO_GRADIENT and tape.any_tracked((args, kwargs)):
-                full = f"{self._extension}.{name}" if self._extension else name
-                why = REFUSED.get(full, "it knows the functions of the standard's main namespace alone")
-                raise NotImplementedError(f"The tape has no derivative rule for `{full}`: {why}.")
+                raise no_rule(f"{self._extension}.{name}" if self._extension else name)
             value = plain(*tape.plain(args), **tape.plain(kwargs))
             return value if self._plain else tape.box(value)
 
@@ -172,7 +191,8 @@ def _rebuilt(value: Any, function: Callable[[Any], Any]) -> Any:
         return partial(value.func, *_rebuilt(value.args, function), **_rebuilt(value.keywords, function))
     if isinstance(value, dict):
         return {key: function(part) for key, part in value.items()}
-    return type(value)([function(part) for part in value])
+    parts = [function(part) for part in value]
+    return type(value)(*parts) if hasattr(value, "_fields") else type(value)(parts)
 
 
 class Tape:
@@ -224,11 +244,7 @@ class Tape:
     def note(self, value: Array, *inputs: tuple[Any, Callable[[Array], Array]]) -> Box:
         """Box a result together with, for each input, the rule for its share of the gradient."""
         parents = tuple(
-            [
-                pair
-                for pair in inputs
-                if type(box := pair[0]) is Box and box.tracked and box._agnoloss_tape is self
-            ]
+            [p for p in inputs if type(b := p[0]) is Box and b.tracked and b._agnoloss_tape is self]
         )
         return Box(value, self, parents, bool(parents))
 
@@ -298,16 +314,15 @@ def _oldest_first(pending: list[Any]) -> list[Any]:
 def value_and_grad(
     backend: Backend, function: Callable[..., Any], argnums: tuple[int, ...], args: tuple[Any, ...],
     kwargs: Mapping[str, Any],
-) -> tuple[Any, tuple[Array, ...]]:  # fmt: skip
+) -> tuple[tuple[Any, ...], tuple[Array, ...]]:  # fmt: skip
     """See `Backend.value_and_grad`; every array argument is boxed."""
-    tape = Tape(backend, args[argnums[0]])
+    tape = Tape(backend, args[argnums[0]] if argnums else None)
     boxes = [tape.box(arg, tracked=i in argnums) for i, arg in enumerate(args)]
     for i in argnums:
         if not isinstance(boxes[i], Box):  # a scalar of NumPy
             boxes[i] = Box(args[i], tape, (), True)
     result = function(*boxes, **{key: tape.box(value) for key, value in kwargs.items()})
-    first = result[0] if isinstance(result, tuple) else result
-    return tape.plain(result), tape.gradients(first, [boxes[i] for i in argnums])
+    return tape.plain(result), tape.gradients(result[0], [boxes[i] for i in argnums])
 
 
 TAPE[:] = [value_and_grad]

@@ -278,9 +278,10 @@ class Backend:
         self, function: Callable[..., Any], argnums: tuple[int, ...], args: tuple[Any, ...],
         kwargs: Mapping[str, Any] | None = None,
     ) -> tuple[Any, tuple[Array, ...]]:  # fmt: skip
-        """Value of ``function(*args, **kwargs)`` and gradients by the arguments `argnums`, by the tape.
+        """What ``function(*args, **kwargs)`` returns, and gradients by the arguments `argnums`, by the tape.
 
-        On the tape the function may return a tuple, of which the first is differentiated.
+        The function returns a pair: the value to differentiate and what else is wanted, () if nothing; on
+        the tape any tuple that begins with the value.
         """
         (differentiate,) = TAPE
         found: tuple[Any, tuple[Array, ...]] = differentiate(self, function, argnums, args, kwargs or {})

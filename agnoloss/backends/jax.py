@@ -124,12 +124,11 @@ class Jax(Backend):
     def value_and_grad(
         self, function: Callable[..., Array], argnums: tuple[int, ...], args: tuple[Any, ...],
         kwargs: Mapping[str, Any] | None = None,
-    ) -> tuple[Array, tuple[Array, ...]]:  # fmt: skip
-        """Value and gradients by ``jax.value_and_grad``."""
-        result: tuple[Array, tuple[Array, ...]] = jax.value_and_grad(function, argnums)(
-            *args, **(kwargs or {})
-        )
-        return result
+    ) -> tuple[Any, tuple[Array, ...]]:  # fmt: skip
+        """By ``jax.value_and_grad``, which refuses to differentiate by nothing."""
+        if not argnums:
+            return function(*args, **(kwargs or {})), ()
+        return jax.value_and_grad(function, argnums, has_aux=True)(*args, **(kwargs or {}))
 
 
 @partial(

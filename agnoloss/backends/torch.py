@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.utils._pytree import tree_map_only
 
 from ..array import Array
 from ..compat import namespace
@@ -203,22 +204,26 @@ class Torch(Backend):
     def value_and_grad(
         self, function: Callable[..., Array], argnums: tuple[int, ...], args: tuple[Any, ...],
         kwargs: Mapping[str, Any] | None = None,
-    ) -> tuple[Array, tuple[Array, ...]]:  # fmt: skip
+    ) -> tuple[Any, tuple[Array, ...]]:  # fmt: skip
         """Value and gradients by autograd, by torch.func where something traces or batches."""
-        if torch.compiler.is_compiling() or torch._C._functorch.maybe_current_level() is not None:
-            gradients, value = torch.func.grad_and_value(function, argnums)(*args, **(kwargs or {}))
-            return value, gradients
+        traced = torch.compiler.is_compiling() or torch._C._functorch.maybe_current_level() is not None
+        if argnums and traced:
+            differentiate = torch.func.grad_and_value(function, argnums, has_aux=True)
+            gradients, found = differentiate(*args, **(kwargs or {}))
+            return found, gradients
         leaves = [args[i].detach().requires_grad_() for i in argnums]
         inputs = list(args)
         for i, leaf in zip(argnums, leaves, strict=True):
             inputs[i] = leaf
         with torch.enable_grad():
-            value = function(*inputs, **(kwargs or {}))
-            if value.requires_grad:
+            value, aux = function(*inputs, **(kwargs or {}))
+            if value.requires_grad and leaves:
                 gradients = torch.autograd.grad(value, leaves, materialize_grads=True)
             else:
                 gradients = tuple(torch.zeros_like(leaf) for leaf in leaves)
-        return value.detach(), gradients
+        if type(aux) is not tuple or aux:
+            aux = tree_map_only(Tensor, Tensor.detach, aux)
+        return (value.detach(), aux), gradients
 
 
 _SERIAL = 2**15

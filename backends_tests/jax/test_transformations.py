@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import agnoloss
-from agnoloss import value_and_grad
+from agnoloss import cross_entropy_loss, dice_loss, value_and_grad
 from conformance.tests.losses import LOSSES, MULTICLASS, mode_of, takes
 
 losses = pytest.mark.parametrize("loss", LOSSES.values(), ids=LOSSES)
@@ -170,3 +170,16 @@ def test_a_training_step_with_donated_buffers():
     value, after = donated(given, y)
     assert given.is_deleted()
     close((value, after), step(jnp.asarray(start), y))
+
+
+def test_aux_is_traced():
+    def with_aux(z, y):
+        return cross_entropy_loss(z, y), {"dice": dice_loss(z, y)}
+
+    z, y, _ = inputs(dice_loss)
+    for argnums in (0, (0,), ()):
+        step = value_and_grad(with_aux, argnums, has_aux=True)
+        for i in range(TASKS):
+            close(jax.jit(step)(z[i], y[i]), step(z[i], y[i]))
+        values, _ = jax.jit(jax.vmap(step))(z, y)
+        close(values[1]["dice"][0], dice_loss(z[0], y[0]))

@@ -83,6 +83,8 @@ SHAPES = {
         (lambda xp, a: xp.permute_dims(a, (2, 0, 1)), CUBE),
         (lambda xp, a: xp.permute_dims(a, (-1, 0, -2)), CUBE),
     ],
+    "swapaxes": [(lambda xp, a: xp.swapaxes(a, 0, -1) * xp.swapaxes(a, 2, 0), CUBE)],
+    "ravel": [(lambda xp, a: xp.ravel(a), CUBE)],
     "moveaxis": [
         (lambda xp, a: xp.moveaxis(a, 0, -1), CUBE),
         (lambda xp, a: xp.moveaxis(a, (0, 1), (2, 0)), CUBE),
@@ -234,6 +236,15 @@ REDUCTIONS = {
         (lambda xp, a, b: xp.tensordot(a, b), A, POSITIVE),
     ],
 }
+REDUCTIONS["einsum"] = [
+    (lambda xp, a, b: xp.einsum("ij,kj->ik", a, b), A, POSITIVE),
+    (lambda xp, a, b: xp.einsum("ijk, jl -> lk", a, b), CUBE, POSITIVE.T),
+    (lambda xp, a, b, c: xp.einsum("ij,ij,kj->k", a, b, c), A, POSITIVE, SMALL),
+    (lambda xp, a, b: xp.einsum("ij,k->j", a, b), A, POSITIVE[0]),
+    (lambda xp, a, b: xp.einsum("ij,ij->ij", a, b), A[:1], POSITIVE),  # of length 1, repeated
+    (lambda xp, a: xp.einsum("ijk->kj", a), CUBE),
+    (lambda xp, a: xp.einsum("ij->", a), A),
+]
 REDUCTIONS["sum"] += [(lambda xp, a, k=k: xp.sum(a, axis=(), keepdims=k), CUBE) for k in (False, True)]
 REDUCTIONS["prod"] += [(lambda xp, a, i=i: xp.prod(a, axis=i), ZEROS) for i in (None, 0, 1)]
 REDUCTIONS["var"] += [(lambda xp, a: xp.var(a, axis=(0, 2), correction=1.0), CUBE)]
@@ -246,6 +257,7 @@ NAMES = [f"{name}{i}" for name, calls in CALLS.items() for i in range(len(calls)
 # What NumPy does and array-api-strict refuses, though not under the tape alone.
 NOT_OF_STRICT = {
     "real0": "complex numbers only",
+    **{f"{name}{i}": "no such function" for name in ("swapaxes", "ravel", "einsum") for i in range(7)},
     "repeat3": "the shape depends on values",
     "repeat4": "the shape depends on values",
     **{f"getitem{len(KEYS) + 3 + i}": "not promised by the standard" for i in range(1 + len(LOOSE_KEYS))},

@@ -2,6 +2,7 @@
 
 import math
 import threading
+from typing import NamedTuple
 
 import numpy as np
 import pytest
@@ -80,19 +81,12 @@ def test_a_box_looks_like_its_array():
 
 
 @pytest.mark.parametrize(
-    "use", [float, int, bool, len, list, iter, np.asarray, math.exp, lambda a: [0][a], lambda a: a or 1]
+    "use", [float, int, bool, complex, np.asarray, math.exp, lambda a: [0][a], lambda a: a or 1]
 )
 def test_a_box_becomes_no_python_value(use):
     """Each of these would cut the gradient in silence."""
     with pytest.raises(TypeError, match="being differentiated cannot become a Python number"):
         grad(lambda a: use(namespace(a).sum(a)) * namespace(a).sum(a))(X)
-
-
-@pytest.mark.parametrize("use", [np.exp, np.sum, np.add.reduce, lambda a: np.maximum(a, 0.0)])
-def test_numpy_s_own_functions_are_refused(use):
-    """They would see an object, not an array."""
-    with pytest.raises(TypeError):
-        grad(lambda a: namespace(a).sum(use(a)))(X)
 
 
 @pytest.mark.parametrize(
@@ -101,7 +95,10 @@ def test_numpy_s_own_functions_are_refused(use):
         ("unique_values", "the shape of its result depends on values"),
         ("nextafter", "it asks for the bits of a number"),
         ("imag", "the tape is for real numbers"),
-        ("einsum", "it knows the functions of the standard's main namespace alone"),
+        (
+            "median",
+            "use operators, and functions and methods that NumPy shares with the standard's main namespace",
+        ),
     ],
 )
 def test_a_function_without_a_rule_says_so(name, why):
@@ -115,14 +112,14 @@ def test_extensions_of_the_standard():
     expected = grad(lambda a: namespace(a).sum(a @ a.T))(X)
     gradient = grad(lambda a: namespace(a).sum(namespace(a).linalg.matmul(a, a.T)))(X)
     np.testing.assert_array_equal(gradient, expected)
-    with pytest.raises(NotImplementedError, match=r"no derivative rule for `linalg\.norm`: it knows"):
+    with pytest.raises(NotImplementedError, match=r"no derivative rule for `linalg\.norm`: use operators"):
         grad(lambda a: namespace(a).linalg.norm(a))(X)
     twice = grad(lambda a: grad(lambda b: namespace(b).linalg.vecdot(b, b))(a) @ a)(X[0])
     np.testing.assert_allclose(twice, 4 * X[0], rtol=1e-15)
 
 
 def test_asarray_of_a_list_of_boxes():
-    with pytest.raises(NotImplementedError, match="`asarray` of a list: use `stack`"):
+    with pytest.raises(NotImplementedError, match="`asarray`: of a list it makes constants; use `stack`"):
         grad(lambda a: namespace(a).sum(namespace(a).asarray([a[0, 0], a[0, 1]])))(X)
 
 
@@ -140,10 +137,20 @@ def test_a_name_that_is_none():
         grad(lambda a: namespace(a).softplus(a))(X)
 
 
-@pytest.mark.parametrize("key", [[0, 1], X > 1, True, (slice(None), np.asarray([0])), (X[0] > 1, 0)])
+@pytest.mark.parametrize(
+    "key",
+    [
+        *([0, 1], X > 1, True, np.False_, (slice(None), np.asarray([0])), (X[:, 0] > 1, 0), range(2)),
+        *(([1, 0], None, slice(2)), (..., [2, 2]), (0, [0, 2, 0]), np.asarray(1)),
+    ],
+)
 def test_indexing_that_the_standard_lacks(key):
-    with pytest.raises(NotImplementedError, match="Instead of indexing by a mask, use `where`"):
-        grad(lambda a: namespace(a).sum(a[key]))(X)
+    """Lists, masks and arrays beside slices: entries named twice get both gradients."""
+    weights = np.random.default_rng(4).normal(size=X[key].shape)
+    gradient = grad(lambda a: namespace(a).sum(a[key] * weights))(X)
+    expected = np.zeros_like(X)
+    np.add.at(expected, key, weights)
+    np.testing.assert_allclose(gradient, expected, rtol=1e-15)
 
 
 def test_what_has_no_slope_is_constant():
@@ -278,6 +285,27 @@ def test_arrays_inside_containers():
     layers, options = [X.T], {"bias": X[:, :2]}
     expected = differences(lambda z: np.sum((z @ X.T + X[:, :2]) ** 2), X)
     np.testing.assert_allclose(grad(function)(X, layers, options), expected, rtol=1e-8)
+
+
+class Layers(NamedTuple):
+    weights: np.ndarray
+    bias: np.ndarray
+
+
+def test_named_tuples():
+    """They stay what they are, as arguments and in what is returned beside the value."""
+
+    def function(z, layers):
+        hidden = z @ layers.weights + layers.bias
+        return namespace(z).sum(hidden * hidden), Layers(hidden, 2.0)
+
+    layers = Layers(X.T, X[:, :2])
+    (value, aux), gradient = value_and_grad(function, has_aux=True)(X, layers)
+    hidden = X @ X.T + X[:, :2]
+    np.testing.assert_allclose(value, np.sum(hidden**2), rtol=1e-14)
+    np.testing.assert_allclose(gradient, 2 * hidden @ X, rtol=1e-13)
+    assert isinstance(aux, Layers)
+    assert (type(aux.weights), aux.bias) == (np.ndarray, 2.0)
 
 
 def test_threads():

@@ -133,6 +133,16 @@ def test_gradients_inside_the_graph(loss):
         torch.testing.assert_close(one, other, rtol=1e-12, atol=1e-16)
 
 
+def test_aux_inside_the_graph():
+    def with_aux(z, y):
+        return dice_loss(z, y), {"cross entropy": cross_entropy_loss(z, y), "shape": [y]}
+
+    z, y = inputs(dice_loss)
+    for argnums in (0, (0,), ()):
+        step = value_and_grad(with_aux, argnums, has_aux=True)
+        torch.testing.assert_close(torch.compile(step, fullgraph=True, backend="eager")(z, y), step(z, y))
+
+
 @pytest.mark.parametrize("loss", MULTICLASS.values(), ids=MULTICLASS)
 def test_a_label_out_of_range_may_be_ignored(loss):
     """And no other with it. Every label is a constant of its own graph: the others for one loss alone."""

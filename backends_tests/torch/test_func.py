@@ -150,6 +150,20 @@ def test_functional_call():
             close(each[name][i], parameter.grad)
 
 
+def test_aux_under_vmap():
+    z, y, call = inputs(dice_loss)
+
+    def step(z, y):
+        return value_and_grad(lambda z: (call(z, y), {"entropy": cross_entropy_loss(z, y)}), has_aux=True)(z)
+
+    (values, parts), gradients = vmap(step)(z, y)
+    for i in range(TASKS):
+        (value, part), gradient = step(z[i], y[i])
+        close((values[i], parts["entropy"][i], gradients[i]), (value, part["entropy"], gradient))
+        assert not part["entropy"].requires_grad
+        assert not step(z[i].clone().requires_grad_(), y[i])[0][1]["entropy"].requires_grad
+
+
 def test_value_and_grad_inside_a_transformation():
     """agnoloss's gradient differentiated by torch.func: a second derivative."""
     z, y, call = inputs(cross_entropy_loss)

@@ -30,7 +30,9 @@ FILES = (
 
 BOTH = "--backend=numpy,strict"
 REFERENCES, AGREEMENT = (f"conformance/tests/test_{name}.py" for name in ("references", "agreement"))
-TAPE, RULES = "backends_tests/numpy/test_tape.py", "backends_tests/numpy/test_tape_rules.py"
+TAPE, RULES, NUMPY_CODE = (
+    f"backends_tests/numpy/test_{name}.py" for name in ("tape", "tape_rules", "numpy_code")
+)
 PIECES, STRICT = "backends_tests/numpy/test_pieces.py", "backends_tests/strict/test_strict.py"
 FIRST = {
     "maps.py": ("conformance/tests/test_maps.py",),
@@ -187,10 +189,10 @@ class Copy:
 def runs(mutant: Mutant, source: str) -> Iterator[list[str]]:
     """Tests, as pytest's arguments, for each run of a mutant's tests; those that fail soonest first."""
     if mutant.file.startswith("autodiff/"):
-        yield [TAPE]
+        yield [NUMPY_CODE] if mutant.file.endswith("numpy_names.py") else [TAPE]
         yield [RULES, "-k", "not strict and not float32"]
         yield [RULES, "-k", "float32"]
-        yield ["conformance/tests/test_gradient_calls.py", REFERENCES]
+        yield [TAPE, NUMPY_CODE, "conformance/tests/test_gradient_calls.py", REFERENCES]
         return
     first = next(tests for pattern, tests in FIRST.items() if fnmatchcase(mutant.file, pattern))
     if not mutant.file.startswith("losses/"):
