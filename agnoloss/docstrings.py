@@ -53,12 +53,12 @@ average : {"macro", "micro"}
     A score for each class and then the mean; or the counts of the chosen classes added up first.
 smooth : float or (float, float)
     Added to numerator and denominator; a pair sets them apart. 0 / 0 scores 1 (loss 0).
-reduction : {"mean", "sum", "none"}
-    Weighted mean over the pixels that count; weighted sum; or every pixel's weighted loss,
-    ``(N, *S)``, in multilabel mode in the predictions' shape, 0 where ignored.
+reduction : {"mean", "sum", "none", "per_image"}
+    Weighted mean over the pixels that count; weighted sum; every pixel's weighted loss, ``(N, *S)``,
+    in multilabel mode in the predictions' shape, 0 where ignored; or the loss of each image alone, ``(N,)``.
 all_reduce : callable
     Applied to the sums over pixels before the formula, to add them up over devices, for example
-    ``lambda x: jax.lax.psum(x, "data")``.
+    ``lambda x: jax.lax.psum(x, "data")``. Not with sums of each image.
 """
 
 _WITHOUT_SOFTMAX = """\
@@ -67,14 +67,14 @@ mode : {"multilabel", "binary"}
 """
 
 _OF_CLASSES = """\
-reduction : {"mean", "sum", "none"}
-    Weighted mean over classes; weighted sum; or every class's weighted loss, ``(C,)``, ``(N, C)``
-    if `per_image`, 0 for classes not chosen.
+reduction : {"mean", "sum", "none", "per_image"}
+    Weighted mean over classes; weighted sum; every class's weighted loss, ``(C,)``, ``(N, C)`` if
+    `per_image`, 0 for classes not chosen; or the loss of each image alone, ``(N,)``.
 """
 
 _RETURNS = """\
 array
-    The loss: shape ``()`` unless ``reduction="none"``; float32 for inputs of half precision,
+    The loss: shape ``()`` unless `reduction` says otherwise; float32 for inputs of half precision,
     otherwise the dtype of `predictions`. 0, with gradient 0, if nothing is left to average."""
 
 _RAISES = """\

@@ -238,14 +238,15 @@ def iou(
         Score of a class that is neither in the prediction nor in the target.
     num_classes : int, optional
         Number of classes, needed where `predictions` are label maps, except in binary mode.
-    reduction : {"mean", "sum", "none"}, default "mean"
-        Weighted mean over classes; weighted sum; or every class's weighted score. In binary mode
-        the foreground is the only class.
+    reduction : {"mean", "sum", "none", "per_image"}, default "mean"
+        Weighted mean over classes; weighted sum; every class's weighted score; or the score of each
+        image alone. In binary mode the foreground is the only class.
 
     Returns
     -------
     array
-        The score: shape ``()``, ``(C,)`` with ``reduction="none"``, ``(N, C)`` if `per_image` too.
+        The score: shape ``()``, ``(C,)`` with ``reduction="none"``, ``(N, C)`` if `per_image` too, ``(N,)``
+        with ``reduction="per_image"``.
 
     Examples
     --------

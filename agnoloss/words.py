@@ -6,7 +6,7 @@ from typing import Literal
 from .array import Array
 
 Mode = Literal["multiclass", "multilabel", "binary"]
-Reduction = Literal["mean", "sum", "none"]
+Reduction = Literal["mean", "sum", "none", "per_image"]
 Average = Literal["macro", "micro"]
 Number = float | Array
 PerClass = Number | Sequence[float]

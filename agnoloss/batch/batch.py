@@ -13,21 +13,22 @@ from .layout import Layout
 from .lazy_property import lazy_property
 
 MODES = ("multiclass", "multilabel", "binary")
-REDUCTIONS = ("mean", "sum", "none")
+REDUCTIONS = ("mean", "sum", "per_image", "none")
 
 
 class Batch:
     """Checked predictions and targets, from arguments as the losses take them.
 
     In multiclass mode arrays per pixel are ``(N, P)``; in binary and multilabel mode each element
-    ``(N, C, P)`` is a problem of its own and weights are ``(N, 1, P)`` or ``(N, C, P)``. `modes` and
-    `reductions` are those in which the loss has a meaning.
+    ``(N, C, P)`` is a problem of its own and weights are ``(N, 1, P)`` or ``(N, C, P)``. `modes` are
+    those in which the loss has a meaning; one that is `compound` has no values of pixels. `by_image` says
+    that each image is a batch of its own, in the reduction "per_image".
 
     `num_classes` is the length of the class axis, 1 in binary mode; `spatial` the shape of an image, S;
     `dtype` that of sums. `dense` says that targets have the shape of predictions, as always in binary
     mode. `predictions` (N, C, P) keep their dtype, `given_targets` are integers or of `dtype`, (N, P) or
     (N, C, P), `pixel_weights` have the shape of `weights`, `given_class_weights` are as given. `label_guard`
-    is 1, or NaN if a target is out of range that could not be looked at; None if all were.
+    () or (N,) is 1, or NaN if a target is out of range that could not be looked at; None if all were.
     """
 
     def __init__(
@@ -35,10 +36,10 @@ class Batch:
         ignore_index: int | Sequence[int] | None, pixel_weights: Array | None,
         class_weights: Sequence[float] | Array | str | None, reduction: str,
         all_reduce: Callable[[Array], Array] | None = None,
-        modes: tuple[str, ...] = MODES, reductions: tuple[str, ...] = REDUCTIONS,
+        modes: tuple[str, ...] = MODES, compound: bool = False,
     ) -> None:  # fmt: skip
         checks.choice("mode", mode, modes)
-        checks.choice("reduction", reduction, reductions)
+        checks.choice("reduction", reduction, REDUCTIONS[:3] if compound else REDUCTIONS)
         checks.flag("from_logits", from_logits)
         predictions, backend = resolve_backend(predictions, targets, pixel_weights, class_weights)
         self.backend, self.xp = backend, backend.xp
@@ -52,6 +53,9 @@ class Batch:
         self.layout = layout = Layout(predictions.shape, targets.shape, mode, axis)
         self.mode, self.multiclass, self.from_logits = mode, mode == "multiclass", from_logits
         self.reduction, self.all_reduce = reduction, all_reduce
+        self.by_image = reduction == "per_image"
+        if self.by_image:
+            self.keep_sums('reduction="per_image"')
         self.spatial, self.num_classes, self.dense = layout.spatial, layout.num_classes, layout.dense
         self.dtype = self.xp.float32 if kind == "half" else predictions.dtype
         self.integer_targets = values.check_kind(self, targets, owner) == "integer"
@@ -71,6 +75,14 @@ class Batch:
     def highest(self) -> int:
         """Largest target there can be."""
         return 1 if self.dense or self.mode == "binary" else self.num_classes - 1
+
+    def keep_sums(self, option: str) -> None:
+        """Refuse sums over devices where an option keeps those of each image (ValueError)."""
+        if self.all_reduce is not None:
+            raise ValueError(
+                f"`all_reduce` adds sums over devices, but {option} keeps one for each image; average the "
+                "losses of the devices instead."
+            )
 
     def chunk(
         self, predictions: Array, targets: Array, pixel_weights: Array | None, class_weights: Array | None
@@ -117,7 +129,7 @@ class Batch:
 
     @lazy_property
     def class_weights(self) -> Array | None:
-        """Weights of the classes (C,), in binary mode of y = 0 and y = 1, (2,); None if all are 1."""
+        """Weights of the classes (C,), or (N, C) `by_image`; of 0 and 1 in binary mode; None if all are 1."""
         return options.class_weights(self, self.given_class_weights)
 
     def weighted(self, values: Array) -> Array:
@@ -129,7 +141,9 @@ class Batch:
         return self.xp.expand_dims(per_pixel, axis=1) if self.multiclass else per_pixel
 
     def column(self, per_class: Array) -> Array:
-        """An array (C,) as (1, C, 1)."""
+        """An array (C,) as (1, C, 1), one (N, C) as (N, C, 1)."""
+        if per_class.ndim == 2:
+            return self.xp.expand_dims(per_class, axis=2)
         return self.xp.reshape(per_class, (1, -1, 1))
 
     # --- targets ----------------------------------------------------------------------------
@@ -214,14 +228,19 @@ class Batch:
     def add_up(self, sums: Array, per_image: bool = False) -> Array:
         """Sums of all images, and devices, from those of each image; or these, NaN if labels are wrong."""
         sums = self.nan_if_invalid(sums)
-        if per_image:
+        if per_image or self.by_image:
             return sums
         sums = self.xp.sum(sums, axis=0)
         return sums if self.all_reduce is None else self.all_reduce(sums)
 
     def nan_if_invalid(self, values: Array) -> Array:
         """Values, NaN if a label is out of range that could not be looked at."""
-        return values if self.label_guard is None else values * self.label_guard
+        guard = self.label_guard
+        if guard is None:
+            return values
+        if self.by_image:
+            guard = self.xp.reshape(guard, (-1, *[1 for _ in values.shape[1:]]))
+        return values * guard
 
     def unflatten(self, values: Array) -> Array:
         """Values per pixel (N, P) to (N, *S), per element (N, C, P) to the predictions' shape."""

@@ -46,7 +46,7 @@ LARGEST = 1.7976931348623157e308
 
 
 def class_weights(batch: Batch, value: Any) -> Array | None:
-    """Weights of the classes (C,), of y = 0 and y = 1 in binary mode; from the targets if "balanced"."""
+    """Weights of the classes, of y = 0 and y = 1 in binary mode; from the targets if "balanced"."""
     if value is None:
         return None
     xp, binary = batch.xp, batch.mode == "binary"
@@ -56,7 +56,7 @@ def class_weights(batch: Batch, value: Any) -> Array | None:
     checks.choice("class_weights", value, ("balanced",))
     count = batch.add_up(batch.target_sums)
     if binary:
-        count = xp.concat([batch.add_up(batch.sum_pixels(1 - batch.targets)), count], axis=0)
+        count = xp.concat([batch.add_up(batch.sum_pixels(1 - batch.targets)), count], axis=-1)
     # total / (C x count); an absent class gets 0
-    share = xp.sum(count) / (classes * xp.where(count == 0, 1.0, count))
+    share = xp.sum(count, axis=-1, keepdims=True) / (classes * xp.where(count == 0, 1.0, count))
     return xp.where(count == 0, 0.0, share)

@@ -91,7 +91,7 @@ def label_guard(batch: Batch, outliers: list[float] | None) -> Array | None:
     """Look for targets and probabilities out of range where that costs nothing; all else is checked.
 
     `outliers` are what `Backend.outliers` found in all targets. Where values cannot be looked at, an
-    array () to multiply with: 1, or NaN if a target is out of range.
+    array to multiply with, () or of images: 1, or NaN if a target is out of range.
     """
     xp, targets = batch.xp, batch.given_targets
     if not batch.from_logits:
@@ -110,7 +110,8 @@ def label_guard(batch: Batch, outliers: list[float] | None) -> Array | None:
         outside = outside | (totals > most)
     if batch.counted is not None:
         outside = outside & batch.counted
-    return xp.where(xp.any(outside), math.nan, batch.constant(1.0))
+    axes = tuple(range(1, outside.ndim)) if batch.by_image else None
+    return xp.where(xp.any(outside, axis=axes), math.nan, batch.constant(1.0))
 
 
 def _check_probabilities(batch: Batch) -> None:

@@ -30,7 +30,8 @@ smooth
     Added to numerator and denominator; a pair sets them apart.
 reduction
     "mean": the weighted mean; "sum": the weighted sum; "none": the weighted loss of every pixel, or of
-    every class where a loss is made of counts. Sums of two losses have no "none".
+    every class where a loss is made of counts; "per_image": the loss of each image alone. Sums of two
+    losses have no "none".
 all_reduce
     A function applied to the sums over pixels before the formula, to add them up over devices.
 

@@ -47,9 +47,10 @@ def boundary_loss(
         are then needed for `ignore_index`, "balanced" and "present" alone, and may be None.
     spacing : float or sequence of floats, default 1
         Step of the grid, the same or one along each spatial axis.
-    reduction : {"mean", "sum", "none"}, default "mean"
-        Weighted mean over the pixels that count; weighted sum; or every pixel's weighted loss, for each
-        class in the predictions' shape, ``(N, *S)`` in binary mode, 0 where ignored.
+    reduction : {"mean", "sum", "none", "per_image"}, default "mean"
+        Weighted mean over the pixels that count; weighted sum; every pixel's weighted loss, for each
+        class in the predictions' shape, ``(N, *S)`` in binary mode, 0 where ignored; or the loss of each
+        image alone, ``(N,)``.
 
     Notes
     -----
@@ -95,8 +96,9 @@ def signed_overlap(
     if batch.reduction == "none":
         u = 1.0 if batch.weights is None else batch.class_axis(batch.weights)
         return batch.unflatten(batch.nan_if_invalid(scaled(xp, batch.column(w), u * terms)))
-    total = xp.sum(scaled(xp, w, batch.add_up(batch.sum_pixels(terms))))
-    return total if batch.reduction == "sum" else divide(xp, total, xp.sum(w * batch.add_up(batch.sizes)))
+    total = xp.sum(scaled(xp, w, batch.add_up(batch.sum_pixels(terms))), axis=-1)
+    share = xp.sum(w * batch.add_up(batch.sizes), axis=-1)
+    return total if batch.reduction == "sum" else divide(xp, total, share)
 
 
 def _no_targets(
@@ -165,9 +167,9 @@ def boundary_f1_loss(
         Window that finds the border, in pixels: an odd number from 3 on.
     theta : int, default 5
         Window of the tolerance: a border counts as found within ``(theta - 1) / 2`` pixels. Odd.
-    reduction : {"mean", "sum", "none"}, default "mean"
-        Weighted mean over the classes of each image, then mean over images; weighted sum; or the
-        weighted loss of every image and class, ``(N, C)``, 0 for classes not chosen.
+    reduction : {"mean", "sum", "none", "per_image"}, default "mean"
+        Weighted mean over the classes of each image, then mean over images; weighted sum; the weighted
+        loss of every image and class, ``(N, C)``, 0 for classes not chosen; or that of each image, ``(N,)``.
 
     Notes
     -----

@@ -44,7 +44,7 @@ def dice_cross_entropy_loss(
         Weight of the positive term of cross entropy, binary and multilabel.
     label_smoothing : float, default 0
         Label smoothing of cross entropy, from 0 to 1.
-    reduction : {"mean", "sum"}, default "mean"
+    reduction : {"mean", "sum", "per_image"}, default "mean"
         Reduction of both terms.
 
     References
@@ -65,7 +65,7 @@ def dice_cross_entropy_loss(
     """
     batch = Batch(predictions, targets, mode=mode, from_logits=from_logits, axis=axis,
                   ignore_index=ignore_index, pixel_weights=pixel_weights, class_weights=class_weights,
-                  reduction=reduction, all_reduce=all_reduce, reductions=("mean", "sum"))  # fmt: skip
+                  reduction=reduction, all_reduce=all_reduce, compound=True)  # fmt: skip
     dice_weight = checks.number("dice_weight", dice_weight)
     cross_entropy_weight = checks.number("cross_entropy_weight", cross_entropy_weight)
     chosen = Classes(batch, classes, per_image, average, entropy=True)
@@ -99,7 +99,7 @@ def combo_loss(
         Weight of cross entropy, from 0 to 1.
     beta : float, default 0.5
         Weight of the positives in cross entropy, from 0 to 1; above 1/2, misses cost more.
-    reduction : {"mean", "sum"}, default "mean"
+    reduction : {"mean", "sum", "per_image"}, default "mean"
         Reduction of both terms.
 
     Notes
@@ -121,7 +121,7 @@ def combo_loss(
     """
     batch = Batch(predictions, targets, mode=mode, from_logits=from_logits, axis=axis,
                   ignore_index=ignore_index, pixel_weights=pixel_weights, class_weights=class_weights,
-                  reduction=reduction, all_reduce=all_reduce, reductions=("mean", "sum"))  # fmt: skip
+                  reduction=reduction, all_reduce=all_reduce, compound=True)  # fmt: skip
     alpha, beta = checks.number("alpha", alpha, 0.0, 1.0), checks.number("beta", beta, 0.0, 1.0)
     chosen, p = Classes(batch, classes, per_image, average, entropy=True), Probabilities(batch)
     sums = class_sums(batch, per_image, probabilities=p)
@@ -138,7 +138,7 @@ def _element_terms(p: Probabilities, beta: float) -> tuple[Array, Array | None]:
     true, false = y * shared(xp, y, p.log_probs), (1 - y) * shared(xp, 1 - y, p.log_complements)
     w = batch.constant([1.0] * batch.num_classes) if batch.class_weights is None else batch.class_weights
     loss = scaled(xp, -batch.column(w), scaled(xp, beta, true) + scaled(xp, 1 - beta, false))
-    return xp.sum(loss, axis=1), xp.sum(w)
+    return xp.sum(loss, axis=1), xp.sum(w, axis=-1, keepdims=True)
 
 
 @documented
@@ -169,7 +169,7 @@ def exponential_logarithmic_loss(
         Weights of the two terms.
     gamma_dice, gamma_cross_entropy : float, default 0.3
         Exponents, at least 0; below 1 the loss also keeps improving what is nearly right.
-    reduction : {"mean", "sum"}, default "mean"
+    reduction : {"mean", "sum", "per_image"}, default "mean"
         Reduction of both terms.
 
     Notes
@@ -194,7 +194,7 @@ def exponential_logarithmic_loss(
     """
     batch = Batch(predictions, targets, mode=mode, from_logits=from_logits, axis=axis,
                   ignore_index=ignore_index, pixel_weights=pixel_weights, class_weights=class_weights,
-                  reduction=reduction, all_reduce=all_reduce, reductions=("mean", "sum"))  # fmt: skip
+                  reduction=reduction, all_reduce=all_reduce, compound=True)  # fmt: skip
     dice_weight = checks.number("dice_weight", dice_weight)
     cross_entropy_weight = checks.number("cross_entropy_weight", cross_entropy_weight)
     gamma_dice = checks.number("gamma_dice", gamma_dice, 0.0)
@@ -227,7 +227,7 @@ def _rarity(p: Probabilities) -> tuple[Array, Array]:
         return p.side_weights
     true = batch.add_up(batch.target_sums)
     false = true if batch.multiclass else batch.add_up(batch.sum_pixels(1 - batch.targets))
-    total = xp.sum(true) if batch.multiclass else true + false
+    total = xp.sum(true, axis=-1, keepdims=True) if batch.multiclass else true + false
     # the root has no slope at 0, which is the total of nothing
     roots = (xp.sqrt(xp.where(t == 0, 1.0, total / xp.where(t == 0, 1.0, t))) for t in (true, false))
     return next(roots), next(roots)

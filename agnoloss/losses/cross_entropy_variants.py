@@ -129,7 +129,8 @@ def _hardest_terms(p: Probabilities, k: Fraction) -> tuple[Array, Array]:
         counts = xp.broadcast_to(batch.valid, hardness.shape)
     # NaN comes first, so that it stays visible.
     hardness = xp.where(hardness != hardness, math.inf, hardness)
-    row, counts = (xp.reshape(x, (1, -1)) for x in (hardness, xp.astype(counts, xp.int32)))
+    shape = (loss.shape[0], math.prod(loss.shape[1:])) if batch.by_image else (1, -1)
+    row, counts = (xp.reshape(x, shape) for x in (hardness, xp.astype(counts, xp.int32)))
     kept = batch.backend.descending(row, (counts,), partial(_first, k=k))
     kept = xp.reshape(kept, hardness.shape) != 0
     share = xp.ones_like(loss) if share is None else share
@@ -137,9 +138,9 @@ def _hardest_terms(p: Probabilities, k: Fraction) -> tuple[Array, Array]:
 
 
 def _first(backend: Backend, dtype: Any, counts: Array, k: Fraction) -> Array:
-    """1 as far as the first max(1, ceil(k n)) of the n that count, in integers that cannot overflow."""
+    """1 for the first max(1, ceil(k n)) of the n of a row that count, in integers that cannot overflow."""
     xp, a, b = backend.xp, k.numerator, k.denominator
-    n = xp.sum(counts)
+    n = xp.sum(counts, axis=-1, keepdims=True)
     size = a * (n // b) + (a * (n % b) + b - 1) // b
     return xp.astype(backend.cumulative_sum(counts) <= xp.where(size < 1, 1, size), dtype)
 

@@ -47,7 +47,7 @@ def dice_boundary_loss(
         Signed distances of the shape of `predictions`, see `boundary_loss`.
     spacing : float or sequence of floats, default 1
         Step of the grid, the same or one along each spatial axis.
-    reduction : {"mean", "sum"}, default "mean"
+    reduction : {"mean", "sum", "per_image"}, default "mean"
         Reduction of both terms.
 
     References
@@ -65,7 +65,7 @@ def dice_boundary_loss(
     """
     batch = Batch(predictions, targets, mode=mode, from_logits=from_logits, axis=axis,
                   ignore_index=ignore_index, pixel_weights=pixel_weights, class_weights=class_weights,
-                  reduction=reduction, all_reduce=all_reduce, reductions=("mean", "sum"))  # fmt: skip
+                  reduction=reduction, all_reduce=all_reduce, compound=True)  # fmt: skip
     alpha = checks.number("alpha", alpha, 0.0, 1.0)
     checks.choice("weighting", weighting, WEIGHTINGS)
     chosen = Classes(batch, "all" if classes is None else classes, per_image)

@@ -134,9 +134,9 @@ def generalized_dice_loss(
     ----------
     weighting : {"square", "simple", "uniform"}, default "square"
         w_c = 1 / T_c^2, 1 / T_c or 1; an absent class gets 0. `class_weights` multiply it.
-    reduction : {"mean", "sum", "none"}, default "mean"
-        Mean or sum over images if `per_image`, or every image's loss, ``(N,)``. Without
-        `per_image` the loss is one number in any case.
+    reduction : {"mean", "sum", "none", "per_image"}, default "mean"
+        Mean or sum over images if `per_image`, or every image's loss, ``(N,)``, as with "per_image" in
+        any case. Without `per_image` the loss is one number otherwise.
 
     References
     ----------

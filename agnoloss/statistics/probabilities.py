@@ -177,7 +177,7 @@ class Probabilities:
             if factor is None:
                 continue
             if of_classes:
-                factor = batch.column(factor) if factor.ndim == 1 else factor
+                factor = batch.column(factor) if factor.ndim < 3 else factor
             else:
                 factor = self.backend.gather(factor, batch.labels)
             values = factor if values is None else scaled(self.xp, factor, values)
@@ -186,7 +186,7 @@ class Probabilities:
     def mixed_log_probs(self, mix: Array | None) -> Array:
         """sum_c m_c log p_c for each pixel (N, P), multiclass, 0 of one without a class; m is 1 if None."""
         batch = self.batch
-        if self.of_labels:
+        if self.of_labels and (mix is None or mix.ndim == 1):
             assert not self._alone, "a chunk of pixels has no derivative but that of its label's log p"
             m = batch.constant([1.0] * batch.num_classes) if mix is None else mix
             given = batch.float32_scores, batch.labels, batch.valid, batch.given_weights
@@ -199,11 +199,11 @@ class Probabilities:
 
     @lazy_property
     def side_weights(self) -> tuple[Array, Array]:
-        """Class weights (C,) of y and of 1 - y, binary and multilabel; 1.0 if there are none."""
+        """Class weights of y and of 1 - y, binary and multilabel; 1.0 if there are none."""
         w = self.batch.class_weights
         if w is None:
             return 1.0, 1.0
-        return (w[1:], w[:1]) if self.batch.mode == "binary" else (w, w)
+        return (w[..., 1:], w[..., :1]) if self.batch.mode == "binary" else (w, w)
 
     def side_share(self) -> Array | None:
         """w_1 y + w_0 (1 - y), the share of each element in the mean's divisor; None if all are 1."""

@@ -19,7 +19,7 @@ None for 1, before pixel weights."""
 def over_pixels(
     batch: Batch, terms: Terms, *options: Any, whole: bool = False, probabilities: Probabilities | None = None
 ) -> Array:
-    """Reduce a loss per pixel: sum_i u_i l_i / sum_i u_i share_i, the sum alone, or every pixel.
+    """Reduce a loss per pixel: sum_i u_i l_i / sum_i u_i share_i, also of each image; the sum; or all.
 
     `whole` says that a pixel's terms depend on all others, so that they need the whole input at once.
     """
@@ -32,9 +32,9 @@ def over_pixels(
 
 
 def _pixel_sums(p: Probabilities, terms: Terms, options: tuple[Any, ...], whole: bool) -> tuple[Array, Array]:
-    """Weighted sums over all pixels, of devices too, of a loss and of its share."""
+    """Weighted sums over pixels, of devices too, of a loss and of its share."""
     batch = p.batch
-    if whole or (batch.multiclass and not p.of_labels):
+    if whole or batch.by_image or (batch.multiclass and not p.of_labels):
         sums = _sums(p, terms, options)
     else:
         values = p.target_log_probs if p.of_labels else batch.float32_scores
@@ -56,16 +56,19 @@ def _pixel_sums(p: Probabilities, terms: Terms, options: tuple[Any, ...], whole:
 
 def _sums(p: Probabilities, terms: Terms, options: tuple[Any, ...]) -> tuple[Array, Array]:
     loss, share = terms(p, *options)
-    batch, xp = p.batch, p.xp
-    total = xp.sum(batch.weighted(loss))
+    batch, xp, first = p.batch, p.xp, int(p.batch.by_image)
+    axes = tuple(range(first, loss.ndim))
+    total = xp.sum(batch.weighted(loss), axis=axes)
     if share is not None:
         share = batch.weighted(xp.broadcast_to(share, loss.shape))
     elif batch.weights is None:
-        return total, xp.zeros_like(total) + math.prod(loss.shape)  # sizes stay symbolic in torch.export
+        return total, xp.zeros_like(total) + math.prod(
+            loss.shape[first:]
+        )  # sizes stay symbolic in torch.export
     else:
         alike = batch.multiclass or batch.num_classes == 1
         share = batch.weights if alike else xp.broadcast_to(batch.weights, loss.shape)
-    return total, xp.sum(share)
+    return total, xp.sum(share, axis=axes)
 
 
 class Classes:
@@ -85,12 +88,9 @@ class Classes:
             )
         checks.choice("average", average, ("macro", "micro"))
         checks.flag("per_image", per_image)
-        if per_image and batch.all_reduce is not None:
-            raise ValueError(
-                "`all_reduce` adds sums over devices, but per_image=True keeps one for each image; "
-                "average the losses of the devices instead."
-            )
-        self.batch, self.xp, self.per_image = batch, batch.xp, per_image
+        if per_image:
+            batch.keep_sums("per_image=True")
+        self.batch, self.xp, self.per_image = batch, batch.xp, per_image or batch.by_image
         self.micro = average == "micro"
         self.classes = checks.class_indices(classes, batch.num_classes)
 
@@ -106,7 +106,7 @@ class Classes:
             chosen = [float(c in self.classes) for c in range(self.batch.num_classes)]
             weights = xp.broadcast_to(self.batch.constant(chosen), true.shape)
         if self.batch.mode != "binary" and self.batch.class_weights is not None:
-            weights = weights * self.batch.class_weights
+            weights = weights * xp.broadcast_to(self.batch.class_weights, true.shape)
         return weights
 
     def matters(self, index: int, true: float) -> bool:
@@ -146,4 +146,6 @@ class Classes:
 
     def _over_images(self, losses: Array) -> Array:
         """Mean over images; an image with no class left has loss 0 and counts."""
-        return self.xp.sum(losses) / max(losses.shape[0], 1) if self.per_image else losses
+        if not self.per_image or self.batch.by_image:
+            return losses
+        return self.xp.sum(losses) / max(losses.shape[0], 1)
