@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from ..suite.cases import Case
+from ..suite.differentiation import cotangent
 from ..suite.libraries import Library
 from .law import Law, Outcome, changed, evaluate, unlike, value_of
 
@@ -69,6 +70,19 @@ def doubling_class_weights(case: Case, library: Library) -> str:
     """Double the weights of all classes."""
     doubled = changed(case, class_weights=[2 * weight for weight in case.options["class_weights"]])
     return unlike(evaluate(doubled, library), evaluate(case, library), case)
+
+
+def by_image(case: Case, library: Library) -> str:
+    """Give the images one after the other."""
+    whole, alone = evaluate(changed(case, reduction="per_image"), library), []
+    for n in range(len(case.predictions)):
+        own = {key: x[n : n + 1] for key, x in case.options.items() if key == "pixel_weights"}
+        alone.append(
+            evaluate(changed(case, case.predictions[n : n + 1], case.targets[n : n + 1], **own), library)
+        )
+    shares = cotangent((len(alone),))  # of which the gradient of the whole is that of a sum
+    gradient = np.concatenate([share * image.gradient for share, image in zip(shares, alone, strict=True)])
+    return unlike(whole, Outcome(np.stack([image.value for image in alone]), gradient), case)
 
 
 def splitting(case: Case, library: Library) -> str:
@@ -224,6 +238,14 @@ LAWS = (
         settings=({}, BY_CLASS, {"per_image": True}),
         modes=("multilabel",),
         needs=("ignore_index",),
+    ),
+    Law(
+        "per image",
+        'reduction="per_image" is the loss of each image alone',
+        by_image,
+        settings=({}, {"class_weights": "balanced"}, WEIGHED, {"per_image": True, **WEIGHED}),
+        needs=("reduction",),
+        own_options=True,
     ),
     Law("nan", "NaN in, NaN out, except in ignored pixels", nan, needs=("ignore_index",)),
 )

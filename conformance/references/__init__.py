@@ -5,6 +5,7 @@ arrays, and returns a Python float or a NumPy float64 array. There are no gradie
 checked against differences of values. Slow by intent; feed it a few hundred pixels.
 """
 
+from ._common import each_image
 from .boundary import boundary_f1_loss, boundary_loss
 from .compound import (
     combo_loss,
@@ -72,3 +73,7 @@ __all__ = [
     "tversky_score",
     "unet_weight_map",
 ]
+
+for _name in __all__:
+    if _name.endswith("_loss") or _name == "iou":
+        globals()[_name] = each_image(globals()[_name])

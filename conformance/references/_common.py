@@ -5,6 +5,7 @@ indexed by class. From there on every reference is a loop over Python floats. No
 nothing in the package `references`, imports agnoloss.
 """
 
+import functools
 import math
 from itertools import chain
 from typing import NamedTuple
@@ -241,6 +242,31 @@ def chosen_classes(classes, present):
             return [c for c, occurs in enumerate(present) if occurs]
         raise ValueError(f'`classes` must be "all", "present" or indices; got {classes!r}.')
     return [int(c) for c in classes]
+
+
+def each_image(loss):
+    """The same with a further reduction: "per_image", the loss of each image by itself, (N,)."""
+
+    @functools.wraps(loss)
+    def with_images(predictions, targets, **options):
+        if options.get("reduction") != "per_image":
+            return loss(predictions, targets, **options)
+        ndim, axis = np.ndim(predictions), options.get("axis", 1)
+        first = 1 if axis in (0, -ndim) and options.get("mode") != "binary" else 0  # after the classes
+
+        def image(array, n):
+            place = first if np.ndim(array) == ndim else 0
+            return np.take(array, [n], place)
+
+        def alone(n):
+            arrays = ("pixel_weights", "distance_maps")
+            own = {key: image(options[key], n) for key in arrays if options.get(key) is not None}
+            y = None if targets is None else image(targets, n)
+            return loss(image(predictions, n), y, **options | own | {"reduction": "mean"})
+
+        return np.asarray([alone(n) for n in range(np.shape(predictions)[first])])
+
+    return with_images
 
 
 def check_reduction(reduction, *choices):

@@ -22,6 +22,8 @@ COMBINATIONS = 6
 ROOMY = (4, 5)
 """Shape of an image where pixels have neighbours."""
 
+MANY = ("multiclass", "multilabel")
+
 NEVER_MIXED = ("scale", "space")
 """Scores that leave other options nothing to do; shapes, for each of which JAX compiles anew."""
 
@@ -32,14 +34,14 @@ INPUTS: tuple[dict[str, Any], ...] = (
     {"space": ()},
     {"space": (6,)},
     {"space": (2, 1, 3)},
-    {"axis": -1, "mode": ("multiclass", "multilabel")},
-    {"axis": 2, "mode": ("multiclass", "multilabel")},
-    {"axis": 0, "mode": ("multiclass", "multilabel")},
+    {"axis": -1, "mode": MANY},
+    {"axis": 2, "mode": MANY},
+    {"axis": 0, "mode": MANY},
     {"channel": "predictions", "mode": ("binary",)},
     {"channel": "both", "mode": ("binary",)},
     {"channel": "predictions", "axis": -1, "mode": ("binary",)},
-    {"channel": "targets", "targets": "labels", "mode": ("multiclass", "multilabel")},
-    {"channel": "targets", "targets": "labels", "axis": -1, "mode": ("multiclass", "multilabel")},
+    {"channel": "targets", "targets": "labels", "mode": MANY},
+    {"channel": "targets", "targets": "labels", "axis": -1, "mode": MANY},
     {"targets": "uint8"},
     {"targets": "int32"},
     {"targets": "bool"},
@@ -72,12 +74,12 @@ OPTIONS: tuple[dict[str, Any], ...] = (
     {"class_weights": "balanced", "targets": "absent", "mode": ("multiclass",)},
     {"classes": "all"},
     {"classes": "present", "targets": "absent", "mode": ("multiclass",)},
-    {"classes": (2, 1), "mode": ("multiclass", "multilabel")},
+    {"classes": (2, 1), "mode": MANY},
     {"per_image": True},
     {"per_image": False},
     {"per_image": True, "ignore_index": 255, "ignored": "first image"},
     {"average": "micro"},
-    {"average": "micro", "classes": (2, 1), "mode": ("multiclass", "multilabel")},
+    {"average": "micro", "classes": (2, 1), "mode": MANY},
     {"smooth": 0.0},
     {"smooth": 0.0, "targets": "absent", "mode": ("multiclass",)},
     {"smooth": (0.5, 2.0)},
@@ -152,6 +154,8 @@ def _alone(entry: Entry, mode: str) -> Iterator[dict[str, Any]]:
         reductions.append({"reduction": "none", "per_image": True})
     if "none" in entry.reductions:
         reductions.append({"reduction": "none", "axis": -1, "mode": ("multilabel",)})
+    for words in ({"class_weights": "balanced"}, {"pixel_weights": "some zero"}, {"axis": -1, "mode": MANY}):
+        reductions.append({"reduction": "per_image", **words})
     for setting in (*INPUTS, *OPTIONS, *reductions, *entry.options):
         modes = setting.get("mode", (mode,))
         setting = {key: value for key, value in setting.items() if key != "mode"}

@@ -58,7 +58,7 @@ class Entry:
     function: Callable[..., Any]
     modes: tuple[str, ...] = MODES
     options: tuple[Mapping[str, Any], ...] = ()
-    reductions: tuple[str, ...] = ("sum", "none")
+    reductions: tuple[str, ...] = ("sum", "none", "per_image")
     unit: float = 0.0
     amplifies: float = 1.0
     exempt: Mapping[str, str] = field(default_factory=dict)
@@ -151,7 +151,7 @@ ENTRIES = (
             {"label_smoothing": 0.125},
             {"pos_weight": 2.5, "mode": TWO_SIDED},
         ),
-        reductions=("sum",),
+        reductions=("sum", "per_image"),
         unit=1.0,
         exempt=SMOOTH_IS_NOT_SCALED | SMOOTHED_LABELS,
     ),
@@ -190,7 +190,7 @@ ENTRIES = (
         agnoloss.combo_loss,
         of_pixels=True,
         options=({"alpha": 0.25}, {"beta": 0.75}),
-        reductions=("sum",),
+        reductions=("sum", "per_image"),
         unit=1.0,
         exempt=SMOOTH_IS_NOT_SCALED
         | {
@@ -205,7 +205,7 @@ ENTRIES = (
             {"dice_weight": 0.5, "cross_entropy_weight": 1.0},
             {"gamma_dice": 1.0, "gamma_cross_entropy": 0.5},
         ),
-        reductions=("sum",),
+        reductions=("sum", "per_image"),
         unit=1.0,
         amplifies=3.0,  # x**0.3 has the slope 0.3 x**-0.7, and x = -ln p near 0 has few exact digits
         exempt=SMOOTH_IS_NOT_SCALED
@@ -247,7 +247,7 @@ ENTRIES = (
     Entry(
         agnoloss.dice_boundary_loss,
         options=({"alpha": 0.25}, {"weighting": "simple"}, {"spacing": (2.0, 1.0)}),
-        reductions=("sum",),
+        reductions=("sum", "per_image"),
         neighbours=True,
         unit=1.0,
         exempt=NEIGHBOURS | NO_BACKGROUND,

@@ -165,6 +165,12 @@ def sums_stay_here(p, t, all_reduce=None, **options):
     return dice_loss(p, t, **options)
 
 
+@breaks("per image", cross_entropy_loss)
+def images_share_a_divisor(p, t, reduction="mean", **options):
+    value = cross_entropy_loss(p, t, reduction=reduction, **options)
+    return value / p.shape[0] if reduction == "per_image" else value
+
+
 @breaks("nan", cross_entropy_loss)
 def nan_is_hidden(p, t, **options):
     value = cross_entropy_loss(p, t, **options)

@@ -16,8 +16,8 @@ from agnoloss import (
 )
 
 from ..suite.floats import numpy_dtype
-from .losses import MULTICLASS, MULTILABEL, REDUCTIONS
-from .test_input_values import refused, refused_or_nan
+from .losses import MULTICLASS, MULTILABEL, REDUCTIONS, takes
+from .test_input_values import LOOKING_IS_FREE, refused, refused_or_nan
 
 RNG = np.random.default_rng(12)
 Z = RNG.normal(size=(2, 3, 4, 5))
@@ -253,3 +253,44 @@ def test_images_of_one_row(backend):
     assert tuple(found.shape) == (2, 1, 5)
     with pytest.raises(ValueError, match=r"one step for each spatial axis; got \(1\.0,\)\.$"):
         boundary_loss(backend.array(Z[:, 0]), backend.array(B[:, 0]), mode="binary", spacing=(1.0,))
+
+
+# Each image alone
+
+
+@multiclass_losses
+def test_a_wrong_label_spoils_its_image_alone(backend, loss):
+    y = Y.copy()
+    y[1, 2, 3] = 9
+    z, wrong = backend.array(Z), backend.array(y)
+    if backend.name in LOOKING_IS_FREE:
+        with refused(ValueError, "`targets`", "got 9"):
+            loss(z, wrong, reduction="per_image")
+        return
+    found = backend.numpy(loss(z, wrong, reduction="per_image"))
+    np.testing.assert_allclose(found[0], loss(Z[:1], Y[:1]), rtol=1e-12)
+    assert np.isnan(found[1])
+
+
+@losses
+def test_an_image_without_anything_costs_nothing(backend, loss):
+    z, weights = np.where(np.arange(2)[:, None, None, None], np.nan, Z), np.asarray([1.0, 0.0])
+    value, gradient = both(backend, lambda *args, **options: loss(*args, **options)[1], z, B,
+                           mode="multilabel", pixel_weights=weights, reduction="per_image")  # fmt: skip
+    assert value == 0
+    np.testing.assert_array_equal(gradient, np.zeros(Z.shape))
+
+
+@losses
+def test_no_images_have_no_losses(backend, loss):
+    z, y = backend.array(Z[:0]), backend.array(B[:0])
+    found = loss(z, y, mode="multilabel", class_weights="balanced", reduction="per_image")
+    assert tuple(found.shape) == (0,)
+
+
+@losses
+def test_losses_of_images_are_not_added_over_devices(backend, loss):
+    if takes(loss, "all_reduce"):
+        with refused(ValueError, "`all_reduce`", 'reduction="per_image"'):
+            loss(backend.array(Z), backend.array(B), mode="multilabel", reduction="per_image",
+                 all_reduce=lambda sums: sums)  # fmt: skip
