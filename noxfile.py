@@ -38,6 +38,7 @@ EACH = (
         "known_numbers",
         "left_out",
         "maps",
+        "metrics",
         "shapes",
         "two_devices",
     ),

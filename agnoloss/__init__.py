@@ -24,7 +24,7 @@ from .losses.focal import focal_loss, focal_modulation
 from .losses.lovasz import lovasz_hinge_loss, lovasz_softmax_loss
 from .losses.region import dice_loss, jaccard_loss, tversky_loss
 from .losses.region_variants import focal_tversky_loss, generalized_dice_loss, log_cosh_dice_loss
-from .metrics import Counts, confusion, dice_score, iou, jaccard_score, tversky_score
+from .metrics import Counts, confusion, dice_score, generalized_dice_score, iou, jaccard_score, tversky_score
 
 __version__ = "0.1.0"
 
@@ -33,9 +33,9 @@ __all__ = [
     "combo_loss", "confusion", "conservative_loss", "cost_sensitive_cross_entropy_loss",
     "cross_entropy_loss", "dice_boundary_loss", "dice_cross_entropy_loss", "dice_loss", "dice_score",
     "exponential_logarithmic_loss", "focal_loss", "focal_modulation", "focal_tversky_loss",
-    "generalized_dice_loss", "grad", "iou", "jaccard_loss", "jaccard_score", "log_cosh_dice_loss",
-    "lovasz_hinge_loss", "lovasz_softmax_loss", "maps", "top_k_cross_entropy_loss", "tversky_loss",
-    "tversky_score", "value_and_grad",
+    "generalized_dice_loss", "generalized_dice_score", "grad", "iou", "jaccard_loss", "jaccard_score",
+    "log_cosh_dice_loss", "lovasz_hinge_loss", "lovasz_softmax_loss", "maps",
+    "top_k_cross_entropy_loss", "tversky_loss", "tversky_score", "value_and_grad",
 ]  # fmt: skip
 __dir__ = [*__all__, "__version__"].copy
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from functools import partial
 from typing import Any, NamedTuple
@@ -9,15 +10,16 @@ from typing import Any, NamedTuple
 from . import words
 from .array import Array
 from .backends import backend_of
-from .batch import Batch, checks
+from .batch import Batch, checks, decisions
 from .docstrings import documented
 from .losses.region import dice, jaccard, tversky
-from .statistics.class_sums import ClassSums, class_sums, hard_class_sums
+from .losses.region_variants import WEIGHTINGS, generalized_dice
+from .statistics.class_sums import UNKNOWN, ClassSums, class_sums, hard_class_sums
 from .statistics.reductions import Classes
 
 
 class Counts(NamedTuple):
-    """Confusion counts of each class, arrays ``(C,)`` or ``(N, C)``.
+    """Confusion counts of each class, arrays ``(C,)`` or ``(N, C)``, that add up with ``+`` and ``sum``.
 
     Attributes
     ----------
@@ -28,18 +30,31 @@ class Counts(NamedTuple):
     --------
     >>> import numpy as np
     >>> from agnoloss import Counts
-    >>> one = Counts(np.asarray([1.0]), np.asarray([0.0]), np.asarray([2.0]))
-    >>> one.merge(one).fn
-    array([4.])
+    >>> one = Counts(np.asarray([1]), np.asarray([0]), np.asarray([2]))
+    >>> sum([one, one]).fn, (one + one == one.merge(one))
+    (array([4]), True)
     """
 
     tp: Array
     fp: Array
     fn: Array
 
-    def merge(self, other: Counts) -> Counts:
+    def __add__(self, other: object) -> Counts:
         """Add the counts of other batches, ranks or parts of a volume."""
-        return Counts(self.tp + other.tp, self.fp + other.fp, self.fn + other.fn)
+        if not isinstance(other, Counts):
+            return NotImplemented
+        tp, backend = self.tp + other.tp, backend_of(self.tp, "counts")
+        if backend.kind(tp) == "integer":  # what is unknown stays so, as NaN does
+            tp = backend.xp.where((self.tp < 0) | (other.tp < 0), UNKNOWN, tp)
+        return Counts(tp, self.fp + other.fp, self.fn + other.fn)
+
+    def __radd__(self, other: object) -> Counts:
+        """``sum`` starts from 0."""
+        return self if isinstance(other, int) and other == 0 else NotImplemented
+
+    def merge(self, other: Counts) -> Counts:
+        """The same as ``+``."""
+        return self + other
 
 
 @documented
@@ -62,16 +77,20 @@ def confusion(
     ----------
     hard : bool, default False
         Whether a prediction is the likeliest class, or p > 1/2 in binary and multilabel mode.
-        `predictions` may then also be integer label maps ``(N, *S)``.
+        `predictions` may then also be decisions: label maps ``(N, *S)``, which are integers, in
+        multiclass mode; masks of the shape of scores, integer or bool, in every mode.
     num_classes : int, optional
-        Number of classes, needed where `predictions` are label maps, except in binary mode.
+        Number of classes, needed for label maps, and for integers of the shape of targets: these are
+        taken for a one-hot map where `axis` has as many.
     per_image : bool, default False
         Whether to keep the counts of each image.
 
     Returns
     -------
     Counts
-        ``tp``, ``fp`` and ``fn``, each ``(C,)``, or ``(N, C)`` if `per_image`.
+        ``tp``, ``fp`` and ``fn``, each ``(C,)``, or ``(N, C)`` if `per_image`. Hard counts of integer
+        targets without pixel weights are integers, exact up to 2^63, in JAX without 64 bits up to 2^31;
+        where a prediction is NaN ``tp`` is then negative, and scores are NaN.
 
     References
     ----------
@@ -85,7 +104,7 @@ def confusion(
     >>> predicted, true = np.asarray([[0, 1, 1, 1]]), np.asarray([[0, 0, 1, 1]])
     >>> counts = confusion(predicted, true, hard=True, num_classes=2)
     >>> [part.tolist() for part in counts]  # tp, fp, fn
-    [[1.0, 2.0], [0.0, 1.0], [1.0, 0.0]]
+    [[1, 2], [0, 1], [1, 0]]
     >>> dice_score(counts).round(2).tolist()
     [0.67, 0.8]
     """
@@ -96,33 +115,36 @@ def confusion(
         ignore_index=ignore_index, pixel_weights=pixel_weights, class_weights=None,
         reduction="none", all_reduce=all_reduce,
     )  # fmt: skip
-    sums = (hard_class_sums if hard else class_sums)(batch, per_image)
+    return _counts((hard_class_sums if hard else class_sums)(batch, per_image))
+
+
+def _counts(sums: ClassSums) -> Counts:
     return Counts(sums.tp, sums.predicted - sums.tp, sums.true - sums.tp)
 
 
-def _batch(predictions: Array, targets: Array, hard: bool, num_classes: int | None, **options: Any) -> Batch:
-    """A batch of scores or probabilities, or of a label map as the probabilities 0 and 1."""
-    backend = backend_of(predictions, "predictions")
-    if backend.kind(predictions) != "integer":
-        batch = Batch(predictions, targets, **options)
-        if num_classes is not None and num_classes != batch.num_classes:
-            raise ValueError(
-                f"`num_classes` must be {batch.num_classes}, the length of the class axis; got {num_classes}."
+def _batch(
+    predictions: Array, targets: Array, hard: bool, num_classes: int | None, axis: int, mode: str,
+    **options: Any,
+) -> Batch:  # fmt: skip
+    """A batch of scores, probabilities or decisions."""
+    backend, labels = backend_of(predictions, "predictions"), None
+    backend_of(targets, "targets")
+    if backend.kind(predictions) == "integer":
+        if not hard:
+            raise TypeError(
+                "`predictions` must be real floating, or decisions with `hard=True`; got "
+                f"{predictions.dtype}."
             )
-        return batch
-    if not hard:
-        raise TypeError(
-            f"`predictions` must be real floating, or label maps with `hard=True`; got {predictions.dtype}."
+        given = mode, num_classes, axis
+        predictions, labels = decisions.as_masks(backend, predictions, tuple(targets.shape), *given)
+    batch = Batch(predictions, targets, axis=axis, mode=mode, decided=True, **options)
+    if num_classes is not None and num_classes != batch.num_classes:
+        raise ValueError(
+            f"`num_classes` must be {batch.num_classes}, the length of the class axis; got {num_classes}."
         )
-    xp, labels = backend.xp, backend.class_indices(predictions)
-    if options["mode"] == "binary":
-        one_hot = labels
-    elif num_classes is None:
-        raise ValueError("`num_classes` must be given where `predictions` are label maps; got None.")
-    else:
-        classes = xp.reshape(backend.arange(num_classes, labels), (num_classes, *([1] * (labels.ndim - 1))))
-        one_hot = xp.expand_dims(labels, axis=1) == classes
-    return Batch(xp.astype(one_hot, xp.float32), targets, **(options | {"from_logits": False, "axis": 1}))
+    if batch.decided:
+        decisions.check(batch, labels)
+    return batch
 
 
 def dice_score(counts: Counts, *, smooth: words.Smooth = 0.0, absent: float = 1.0) -> Array:
@@ -212,11 +234,60 @@ def tversky_score(
     return _score(partial(tversky, alpha=alpha, beta=beta, smooth=smooth), counts, absent)
 
 
+def generalized_dice_score(
+    counts: Counts, *, weighting: str = "square", smooth: words.Smooth = 0.0, absent: float = 1.0
+) -> Array:
+    """Dice score of all classes together: (2 sum_c w_c tp_c + s) / (sum_c w_c (2 tp_c + fp_c + fn_c) + s).
+
+    Parameters
+    ----------
+    counts : Counts
+        Of `confusion`, added up over whatever belongs together.
+    weighting : {"square", "simple", "uniform"}, default "square"
+        w_c = 1 / (tp_c + fn_c)^2, 1 / (tp_c + fn_c) or 1; 0 for a class that is not in the target.
+    smooth : float or (float, float), default 0
+        Added to numerator and denominator; a pair sets them apart.
+    absent : float, default 1
+        Score where no class is in the prediction or in the target.
+
+    Returns
+    -------
+    array
+        Of shape ``()``, or ``(N,)`` for counts of each image.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from agnoloss import Counts, generalized_dice_score
+    >>> counts = Counts(np.asarray([3, 1]), np.asarray([1, 0]), np.asarray([0, 1]))
+    >>> print(f"{generalized_dice_score(counts):.4f}")  # 2 (3/9 + 1/4) / (7/9 + 3/4)
+    0.7636
+    """
+    checks.choice("weighting", weighting, WEIGHTINGS)
+    counts, xp = _floating(counts), backend_of(counts.tp, "counts").xp
+    score = xp.squeeze(generalized_dice(xp, _class_sums(xp, counts), weighting, smooth), axis=-1)
+    return xp.where(xp.sum(counts.tp + counts.fp + counts.fn, axis=-1) == 0, float(absent), score)
+
+
 def _score(formula: Callable[..., Array], counts: Counts, absent: float) -> Array:
-    xp = backend_of(counts.tp, "counts").xp
+    counts, xp = _floating(counts), backend_of(counts.tp, "counts").xp
+    nothing = counts.tp + counts.fp + counts.fn == 0
+    return xp.where(nothing, float(absent), formula(xp, _class_sums(xp, counts)))
+
+
+def _class_sums(xp: Any, counts: Counts) -> ClassSums:
     tp, fp, fn = counts
-    sums = ClassSums(tp, tp + fp, tp + fn, xp.ones_like(tp))
-    return xp.where(tp + fp + fn == 0, float(absent), formula(xp, sums))
+    return ClassSums(tp, tp + fp, tp + fn, xp.ones_like(tp))
+
+
+def _floating(counts: Counts, dtype: Any = None) -> Counts:
+    """Whole numbers in a floating dtype, by default the library's; NaN where they are unknown."""
+    backend = backend_of(counts.tp, "counts")
+    if backend.kind(counts.tp) != "integer":
+        return counts
+    nan = backend.constant(math.nan, dtype, counts.tp)
+    tp, fp, fn = (backend.xp.astype(count, nan.dtype) for count in counts)
+    return Counts(backend.xp.where(counts.tp < 0, nan, tp), fp, fn)
 
 
 @documented
@@ -229,7 +300,7 @@ def iou(
 ) -> Array:  # fmt: skip
     """Intersection over union of the predicted classes, the metric of segmentation.
 
-    `predictions` may also be integer label maps ``(N, *S)``.
+    `predictions` may also be decisions, label maps or masks, as `confusion` takes them.
     Words shared with the losses: see `agnoloss.losses`.
 
     Parameters
@@ -237,7 +308,7 @@ def iou(
     absent : float, default 1
         Score of a class that is neither in the prediction nor in the target.
     num_classes : int, optional
-        Number of classes, needed where `predictions` are label maps, except in binary mode.
+        Number of classes, needed for label maps, see `confusion`.
     reduction : {"mean", "sum", "none", "per_image"}, default "mean"
         Weighted mean over classes; weighted sum; every class's weighted score; or the score of each
         image alone. In binary mode the foreground is the only class.
@@ -263,5 +334,5 @@ def iou(
     )  # fmt: skip
     chosen = Classes(batch, classes, per_image)
     sums = hard_class_sums(batch, per_image)
-    counts = Counts(sums.tp, sums.predicted - sums.tp, sums.true - sums.tp)
-    return chosen.reduce(jaccard_score(counts, absent=absent), sums.true, sums.size)
+    counts = _floating(_counts(sums), batch.dtype)
+    return chosen.reduce(jaccard_score(counts, absent=absent), counts.tp + counts.fn, sums.size)

@@ -21,8 +21,9 @@ class Batch:
 
     In multiclass mode arrays per pixel are ``(N, P)``; in binary and multilabel mode each element
     ``(N, C, P)`` is a problem of its own and weights are ``(N, 1, P)`` or ``(N, C, P)``. `modes` are
-    those in which the loss has a meaning; one that is `compound` has no values of pixels. `by_image` says
-    that each image is a batch of its own, in the reduction "per_image".
+    those in which the loss has a meaning; one that is `compound` has no values of pixels. Where `decided`,
+    predictions may be integers, 1 where a class is predicted and 0 elsewhere. `by_image` says that each
+    image is a batch of its own, in the reduction "per_image".
 
     `num_classes` is the length of the class axis, 1 in binary mode; `spatial` the shape of an image, S;
     `dtype` that of sums. `dense` says that targets have the shape of predictions, as always in binary
@@ -36,7 +37,7 @@ class Batch:
         ignore_index: int | Sequence[int] | None, pixel_weights: Array | None,
         class_weights: Sequence[float] | Array | str | None, reduction: str,
         all_reduce: Callable[[Array], Array] | None = None,
-        modes: tuple[str, ...] = MODES, compound: bool = False,
+        modes: tuple[str, ...] = MODES, compound: bool = False, decided: bool = False,
     ) -> None:  # fmt: skip
         checks.choice("mode", mode, modes)
         checks.choice("reduction", reduction, REDUCTIONS[:3] if compound else REDUCTIONS)
@@ -44,7 +45,8 @@ class Batch:
         predictions, backend = resolve_backend(predictions, targets, pixel_weights, class_weights)
         self.backend, self.xp = backend, backend.xp
         kind = backend.kind(predictions)
-        if kind not in ("floating", "half"):
+        self.decided = decided and kind == "integer"
+        if kind not in ("floating", "half") and not self.decided:
             raise TypeError(f"`predictions` must be real floating; got {predictions.dtype}.")
         self.ignored = checks.labels_to_ignore(ignore_index)
         owner = backend_of(targets, "targets")
@@ -58,6 +60,8 @@ class Batch:
             self.keep_sums('reduction="per_image"')
         self.spatial, self.num_classes, self.dense = layout.spatial, layout.num_classes, layout.dense
         self.dtype = self.xp.float32 if kind == "half" else predictions.dtype
+        if self.decided:
+            self.dtype = backend.constant(0.0, None, predictions).dtype
         self.integer_targets = values.check_kind(self, targets, owner) == "integer"
         self.one_is_true = self.integer_targets and 1 not in self.ignored
         outliers = owner.outliers(targets, 0, self.highest, self.ignored)
@@ -234,9 +238,9 @@ class Batch:
         return sums if self.all_reduce is None else self.all_reduce(sums)
 
     def nan_if_invalid(self, values: Array) -> Array:
-        """Values, NaN if a label is out of range that could not be looked at."""
+        """Values, NaN if a label is out of range that could not be looked at; integers as they are."""
         guard = self.label_guard
-        if guard is None:
+        if guard is None or self.backend.kind(values) == "integer":
             return values
         if self.by_image:
             guard = self.xp.reshape(guard, (-1, *[1 for _ in values.shape[1:]]))

@@ -23,14 +23,11 @@ class Layout:
         targets = tuple(targets)
         axis = checks.integer("axis", axis)
         self.axis = self._class_axis(shape, targets, mode, axis)
-        if self.axis is None:
-            self.num_classes, without, alone = 1, shape, shape
-        else:
-            self.num_classes = shape[self.axis]
-            before, after = shape[: self.axis], shape[self.axis + 1 :]
-            without, alone = before + after, (*before, 1, *after)
+        self.num_classes = 1 if self.axis is None else shape[self.axis]
+        fitting = shapes_of_targets(shape, self.axis)
+        without = fitting[1]
         self.dense = same(targets, shape) or mode == "binary"
-        if not any(same(targets, fitting) for fitting in (shape, without, alone)):
+        if not any(same(targets, fits) for fits in fitting):
             raise ValueError(
                 f"`targets` must have shape {without} for predictions of shape {shape} with "
                 f"axis={axis}; got {targets}." + hints.of_shapes(shape, targets, mode, axis)
@@ -97,3 +94,10 @@ class Layout:
 def same(a: tuple[int, ...], b: tuple[int, ...]) -> bool:
     """Whether two shapes are equal. Lengths first: torch.export would compare sizes and fix them."""
     return len(a) == len(b) and a == b
+
+
+def shapes_of_targets(shape: tuple[int, ...], axis: int | None) -> tuple[tuple[int, ...], ...]:
+    """Of dense ones, and of labels without a class axis and with one of length 1, beside predictions."""
+    if axis is None:
+        return shape, shape
+    return shape, shape[:axis] + shape[axis + 1 :], (*shape[:axis], 1, *shape[axis + 1 :])

@@ -94,7 +94,7 @@ def label_guard(batch: Batch, outliers: list[float] | None) -> Array | None:
     array to multiply with, () or of images: 1, or NaN if a target is out of range.
     """
     xp, targets = batch.xp, batch.given_targets
-    if not batch.from_logits:
+    if not (batch.from_logits or batch.decided):
         _check_probabilities(batch)
     complaint = _complaint(batch, targets, outliers)
     if complaint and batch.pixel_weights is not None:  # where a weight is 0 anything may be

@@ -69,6 +69,7 @@ def dice_boundary_loss(
     alpha = checks.number("alpha", alpha, 0.0, 1.0)
     checks.choice("weighting", weighting, WEIGHTINGS)
     chosen = Classes(batch, "all" if classes is None else classes, per_image)
-    score = generalized_dice(chosen, class_sums(batch, per_image), weighting, smooth)
+    sums = class_sums(batch, per_image)
+    score = generalized_dice(batch.xp, sums, weighting, smooth, chosen.weights(sums.true))
     overlap, border = chosen.reduce_pooled(1 - score), signed_overlap(batch, classes, distance_maps, spacing)
     return alpha * overlap + (1 - alpha) * border

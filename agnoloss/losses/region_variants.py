@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from .. import words
 from ..array import Array
 from ..batch import Batch, checks
@@ -157,16 +159,18 @@ def generalized_dice_loss(
     checks.choice("weighting", weighting, WEIGHTINGS)
     chosen = Classes(batch, classes, per_image)
     sums = class_sums(batch, per_image)
-    return chosen.reduce_pooled(1 - generalized_dice(chosen, sums, weighting, smooth))
+    score = generalized_dice(batch.xp, sums, weighting, smooth, chosen.weights(sums.true))
+    return chosen.reduce_pooled(1 - score)
 
 
-def generalized_dice(chosen: Classes, sums: ClassSums, weighting: str, smooth: words.Smooth) -> Array:
+def generalized_dice(
+    xp: Any, sums: ClassSums, weighting: str, smooth: words.Smooth, weights: Array = 1.0
+) -> Array:
     """(2 sum_c w_c TP_c + s) / (sum_c w_c (P_c + T_c) + s), keeping a class axis of length 1."""
-    xp = chosen.xp
     true = xp.where(sums.true == 0, 1.0, sums.true)
     # w_c = 1 / T_c^2, 1 / T_c or 1; of an absent class 0
     size = {"square": true * true, "simple": true, "uniform": xp.ones_like(true)}[weighting]
-    w = xp.where(sums.true == 0, 0.0, 1.0 / size) * chosen.weights(sums.true)
+    w = xp.where(sums.true == 0, 0.0, 1.0 / size) * weights
     tp, p, t, _ = (xp.sum(w * part, axis=-1, keepdims=True) for part in sums)
     valid = xp.sum(sums.size, axis=-1, keepdims=True)
     return ratio(xp, 2 * tp, p + t, smooth, valid)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 from ..array import Array
@@ -61,11 +62,28 @@ def _of_probabilities(p: Probabilities, squared: bool) -> ClassSums:
     return ClassSums(batch.sum_pixels(tp), batch.sum_pixels(predicted), true, batch.sizes)
 
 
+UNKNOWN = -(2**30)
+"""NaN among whole numbers: what is counted where a prediction is no decision, or a target no class."""
+
+
 def hard_class_sums(batch: Batch, per_image: bool = False) -> ClassSums:
-    """Sums in which each pixel's prediction is one class, or p > 1/2 in binary and multilabel."""
-    xp, probabilities = batch.xp, Probabilities(batch)
-    # a NaN must not become a decision
-    p = xp.astype(probabilities.decisions, batch.dtype) + 0.0 * probabilities.probs
-    tp = batch.sum_pixels(smaller(xp, p, batch.targets))
-    sums = tp, batch.sum_pixels(p), batch.target_sums, batch.sizes
-    return ClassSums(*(batch.add_up(part, per_image) for part in sums))
+    """Sums in which each pixel's prediction is one class, or p > 1/2 in binary and multilabel mode.
+
+    All but sizes are whole numbers, unless targets are floating or there are pixel weights.
+    """
+    xp, p = batch.xp, Probabilities(batch)
+    counted = None if batch.valid is None else batch.class_axis(batch.valid)
+
+    def count(here: Array) -> Array:
+        return xp.sum(xp.astype(here if counted is None else here & counted, xp.int32), axis=2)
+
+    whole = batch.integer_targets and batch.pixel_weights is None
+    if whole:
+        sums = [count(part) for part in (p.decisions & batch.one_hot, p.decisions, batch.one_hot)]
+    else:
+        decisions = xp.astype(p.decisions, batch.dtype)
+        sums = [batch.sum_pixels(part) for part in (decisions * batch.targets, decisions, batch.targets)]
+    undecided, size = (batch.add_up(part, per_image) for part in (count(p.undecided), batch.sizes))
+    unknown, nan = (undecided != 0) | (size != size), UNKNOWN if whole else math.nan
+    tp, predicted, true = (xp.where(unknown, nan, batch.add_up(part, per_image)) for part in sums)
+    return ClassSums(tp, predicted, true, size)

@@ -9,6 +9,7 @@ from typing import Any
 from ..array import Array
 from ..batch import Batch
 from ..batch.checks import PROBABILITY_SLACK
+from ..batch.decisions import undecided
 from ..batch.lazy_property import lazy_property
 from .safe_math import scaled
 
@@ -114,7 +115,20 @@ class Probabilities:
     @lazy_property
     def decisions(self) -> Array:
         """Whether it is the predicted class, or p > 1/2 in binary and multilabel mode, (N, C, P)."""
+        if self.batch.decided:
+            return self.batch.predictions == 1
         return self.batch.is_class(self.argmax) if self.batch.multiclass else self.probs > 0.5
+
+    @lazy_property
+    def undecided(self) -> Array:
+        """Where there is no decision, (N, C, P), or (N, 1, P) of a pixel's classes together."""
+        batch, xp = self.batch, self.xp
+        if batch.decided:
+            return undecided(batch)
+        if not (batch.multiclass and batch.from_logits):
+            return self.probs != self.probs
+        top = xp.max(batch.scores, axis=1, keepdims=True)
+        return ~((top > -math.inf) & (top < math.inf))  # where the softmax is NaN
 
     def _log(self, probs: Array) -> Array:
         """Logarithm of at least 1e-7, with gradient 0 where the argument was raised."""

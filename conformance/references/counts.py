@@ -14,19 +14,20 @@ class Counts(NamedTuple):
     fp: np.ndarray
     fn: np.ndarray
 
-    def merge(self, other):
+    def __add__(self, other):
         """The counts of both."""
         return Counts(*(mine + theirs for mine, theirs in zip(self, other, strict=True)))
 
 
 def _read(predictions, targets, mode, from_logits, axis, ignore_index, pixel_weights, num_classes):
-    """A batch; predictions may be a label map (N, *S) of integers."""
+    """A batch; integers or bools are decisions: masks, or label maps where a number of classes says so."""
     predictions = np.asarray(predictions)
     if predictions.dtype.kind in "iub":
         from_logits = False
-        if mode != "binary":
+        if mode == "multiclass" and num_classes is not None:
             one_hot = predictions[..., np.newaxis] == np.arange(num_classes)
-            predictions = np.moveaxis(one_hot.astype(np.float64), -1, axis)
+            predictions = np.moveaxis(one_hot, -1, axis)
+        predictions = predictions.astype(np.float64)
     return read(predictions, targets, mode, from_logits, axis, ignore_index, pixel_weights)
 
 
@@ -98,6 +99,24 @@ def dice_score(counts, *, smooth=0.0, absent=1.0):
 def jaccard_score(counts, *, smooth=0.0, absent=1.0):
     """(tp + s) / (tp + fp + fn + s), which is Tversky's at 1, 1."""
     return tversky_score(counts, alpha=1.0, beta=1.0, smooth=smooth, absent=absent)
+
+
+def generalized_dice_score(counts, *, weighting="square", smooth=0.0, absent=1.0):
+    """(2 sum_c w_c tp_c + s) / (sum_c w_c (2 tp_c + fp_c + fn_c) + s), w_c = 1 / (tp_c + fn_c)^k."""
+    power = {"square": 2, "simple": 1, "uniform": 0}[weighting]
+    top, bottom = smooth if isinstance(smooth, (tuple, list)) else (smooth, smooth)
+    scores = []
+    for rows in zip(*(np.atleast_2d(count).tolist() for count in counts), strict=True):
+        above, below = float(top), float(bottom)
+        for tp, fp, fn in zip(*rows, strict=True):
+            weight = 1 / (tp + fn) ** power if tp + fn else 0.0
+            above += 2 * weight * tp
+            below += weight * (2 * tp + fp + fn)
+        if not any(map(any, rows)):
+            scores.append(absent)
+        else:
+            scores.append(above / below if below else 1.0)
+    return np.asarray(scores) if np.ndim(counts[0]) == 2 else scores[0]
 
 
 def iou(
