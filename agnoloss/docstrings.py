@@ -56,6 +56,10 @@ smooth : float or (float, float)
 reduction : {"mean", "sum", "none", "per_image"}
     Weighted mean over the pixels that count; weighted sum; every pixel's weighted loss, ``(N, *S)``,
     in multilabel mode in the predictions' shape, 0 where ignored; or the loss of each image alone, ``(N,)``.
+counts : Counts
+    Of `confusion`, added up over whatever belongs together.
+absent : float
+    Score of a class that is neither in the prediction nor in the target.
 all_reduce : callable
     Applied to the sums over pixels before the formula, to add them up over devices, for example
     ``lambda x: jax.lax.psum(x, "data")``. Not with sums of each image.
@@ -76,6 +80,10 @@ _RETURNS = """\
 array
     The loss: shape ``()`` unless `reduction` says otherwise; float32 for inputs of half precision,
     otherwise the dtype of `predictions`. 0, with gradient 0, if nothing is left to average."""
+
+_SCORES = """\
+array
+    Scores of the shape of the counts."""
 
 _RAISES = """\
 TypeError
@@ -112,11 +120,9 @@ def documented(function: _F) -> _F:
     texts = _shared(parameters) | _entries(sections.pop("Parameters", ""))
     # An entry of two names, "alpha, beta : float", stands once, where the first of them is.
     entries = dict.fromkeys(texts[name] for name in parameters if name in texts)
-    sections = {
-        "Parameters": "\n".join(entries),
-        "Returns": sections.pop("Returns", _RETURNS),
-        "Raises": sections.pop("Raises", _RAISES),
-    } | sections
+    usual = {"Returns": _SCORES} if "counts" in parameters else {"Returns": _RETURNS, "Raises": _RAISES}
+    usual |= {title: sections.pop(title) for title in usual if title in sections}
+    sections = {"Parameters": "\n".join(entries), **usual, **sections}
     blocks = [f"{title}\n{'-' * len(title)}\n{text.strip()}" for title, text in sections.items()]
     loss.__doc__ = "\n\n".join([summary.strip(), *blocks])
     return cast(_F, loss)

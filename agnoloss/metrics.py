@@ -1,4 +1,8 @@
-"""Confusion counts that add up over batches, and the scores and metrics made of them."""
+"""Confusion counts that add up over batches, and the scores and metrics made of them.
+
+Every score takes `counts` of `confusion`, added up over whatever belongs together; `absent` is the score
+of a class that is neither in the prediction nor in the target.
+"""
 
 from __future__ import annotations
 
@@ -135,8 +139,8 @@ def _batch(
                 "`predictions` must be real floating, or decisions with `hard=True`; got "
                 f"{predictions.dtype}."
             )
-        given = mode, num_classes, axis
-        predictions, labels = decisions.as_masks(backend, predictions, tuple(targets.shape), *given)
+        given = backend, predictions, tuple(targets.shape), mode, num_classes, axis
+        predictions, labels = decisions.as_masks(*given)
     batch = Batch(predictions, targets, axis=axis, mode=mode, decided=True, **options)
     if num_classes is not None and num_classes != batch.num_classes:
         raise ValueError(
@@ -147,22 +151,11 @@ def _batch(
     return batch
 
 
+@documented
 def dice_score(counts: Counts, *, smooth: words.Smooth = 0.0, absent: float = 1.0) -> Array:
     """Dice score (F1) of each class from confusion counts: (2 tp + s) / (2 tp + fp + fn + s).
 
-    Parameters
-    ----------
-    counts : Counts
-        Of `confusion`, added up over whatever belongs together.
-    smooth : float or (float, float), default 0
-        Added to numerator and denominator; a pair sets them apart.
-    absent : float, default 1
-        Score of a class that is neither in the prediction nor in the target.
-
-    Returns
-    -------
-    array
-        Scores of the shape of the counts.
+    Words shared by all scores: see `agnoloss.metrics`.
 
     Examples
     --------
@@ -174,22 +167,11 @@ def dice_score(counts: Counts, *, smooth: words.Smooth = 0.0, absent: float = 1.
     return _score(partial(dice, smooth=smooth), counts, absent)
 
 
+@documented
 def jaccard_score(counts: Counts, *, smooth: words.Smooth = 0.0, absent: float = 1.0) -> Array:
     """Intersection over union of each class: (tp + s) / (tp + fp + fn + s).
 
-    Parameters
-    ----------
-    counts : Counts
-        Of `confusion`, added up over whatever belongs together.
-    smooth : float or (float, float), default 0
-        Added to numerator and denominator; a pair sets them apart.
-    absent : float, default 1
-        Score of a class that is neither in the prediction nor in the target.
-
-    Returns
-    -------
-    array
-        Scores of the shape of the counts.
+    Words shared by all scores: see `agnoloss.metrics`.
 
     Examples
     --------
@@ -201,27 +183,19 @@ def jaccard_score(counts: Counts, *, smooth: words.Smooth = 0.0, absent: float =
     return _score(partial(jaccard, smooth=smooth), counts, absent)
 
 
+@documented
 def tversky_score(
     counts: Counts, *, alpha: float = 0.3, beta: float = 0.7,
     smooth: words.Smooth = 0.0, absent: float = 1.0,
 ) -> Array:  # fmt: skip
     """Tversky index of each class: (tp + s) / (tp + alpha fp + beta fn + s).
 
+    Words shared by all scores: see `agnoloss.metrics`.
+
     Parameters
     ----------
-    counts : Counts
-        Of `confusion`, added up over whatever belongs together.
     alpha, beta : float, defaults 0.3 and 0.7
         Weights of false positives and of false negatives, not negative.
-    smooth : float or (float, float), default 0
-        Added to numerator and denominator; a pair sets them apart.
-    absent : float, default 1
-        Score of a class that is neither in the prediction nor in the target.
-
-    Returns
-    -------
-    array
-        Scores of the shape of the counts.
 
     Examples
     --------
@@ -234,26 +208,23 @@ def tversky_score(
     return _score(partial(tversky, alpha=alpha, beta=beta, smooth=smooth), counts, absent)
 
 
+@documented
 def generalized_dice_score(
     counts: Counts, *, weighting: str = "square", smooth: words.Smooth = 0.0, absent: float = 1.0
 ) -> Array:
     """Dice score of all classes together: (2 sum_c w_c tp_c + s) / (sum_c w_c (2 tp_c + fp_c + fn_c) + s).
 
+    Words shared by all scores: see `agnoloss.metrics`.
+
     Parameters
     ----------
-    counts : Counts
-        Of `confusion`, added up over whatever belongs together.
     weighting : {"square", "simple", "uniform"}, default "square"
         w_c = 1 / (tp_c + fn_c)^2, 1 / (tp_c + fn_c) or 1; 0 for a class that is not in the target.
-    smooth : float or (float, float), default 0
-        Added to numerator and denominator; a pair sets them apart.
-    absent : float, default 1
-        Score where no class is in the prediction or in the target.
 
     Returns
     -------
     array
-        Of shape ``()``, or ``(N,)`` for counts of each image.
+        One score, ``()``, or ``(N,)`` for counts of each image; `absent` where nothing is in either.
 
     Examples
     --------
@@ -305,8 +276,6 @@ def iou(
 
     Parameters
     ----------
-    absent : float, default 1
-        Score of a class that is neither in the prediction nor in the target.
     num_classes : int, optional
         Number of classes, needed for label maps, see `confusion`.
     reduction : {"mean", "sum", "none", "per_image"}, default "mean"

@@ -15,39 +15,28 @@ if TYPE_CHECKING:
 
 
 def as_masks(
-    backend: Backend, given: Array, shape: tuple[int, ...], mode: str, num_classes: int | None, axis: int
+    backend: Backend, given: Array, targets: tuple[int, ...], mode: str, num_classes: int | None, axis: int
 ) -> tuple[Array, Array | None]:
-    """Integers 0 and 1 of the shape of scores, and labels if a label map was given; `shape` is of targets."""
-    xp, is_bool = backend.xp, dtype_name(given.dtype) == "bool"
-    if is_bool:
-        given = xp.astype(given, xp.int8)
-    if mode != "multiclass" or _is_one_hot(tuple(given.shape), shape, num_classes, axis, is_bool):
-        return given, None
-    if is_bool:
-        raise TypeError(
-            f"`predictions` of bool are no label map; got shape {tuple(given.shape)}. Pass "
-            'mode="binary" for masks of one class; masks of all classes have a class axis.'
-        )
+    """Integers 0 and 1 of the shape of scores; and labels if it is a label map, beside targets of a shape."""
+    xp, shape = backend.xp, tuple(given.shape)
+    if mode != "multiclass" or dtype_name(given.dtype) == "bool":  # which is no label map
+        return (xp.astype(given, xp.int8) if dtype_name(given.dtype) == "bool" else given), None
+    length = shape[axis] if -len(shape) <= checks.integer("axis", axis) < len(shape) else 0
+    if length > 1 and num_classes in (None, length):
+        fitting = shapes_of_targets(shape, axis % len(shape))
+        # of the targets' shape a label map would be as well, if nobody says how many classes there are
+        if targets in fitting[num_classes is None :]:
+            return given, None
+    if not -len(shape) - 1 <= axis <= len(shape):
+        return given, None  # which the layout refuses
     if num_classes is None:
         raise ValueError("`num_classes` must be given where `predictions` are label maps; got None.")
-    labels, ndim = backend.class_indices(given), given.ndim
-    if not (-ndim <= axis < ndim and given.shape[axis] == 1 and len(shape) <= ndim):
+    labels = backend.class_indices(given)
+    if length != 1 or len(targets) > len(shape):
         labels = xp.expand_dims(labels, axis=axis)
     along = [1 for _ in labels.shape]
     along[axis] = num_classes
     return xp.astype(labels == xp.reshape(backend.arange(num_classes, labels), tuple(along)), xp.int8), labels
-
-
-def _is_one_hot(
-    given: tuple[int, ...], shape: tuple[int, ...], num_classes: int | None, axis: int, is_bool: bool
-) -> bool:
-    """Whether integers have a class axis, by the targets' shape and, where that is theirs, `num_classes`."""
-    if not -len(given) - 1 <= checks.integer("axis", axis) <= len(given):
-        raise ValueError(f"`axis` must be a place for classes in `predictions` {given}; got {axis}.")
-    if axis in (len(given), -len(given) - 1) or given[axis] == 1 or num_classes not in (None, given[axis]):
-        return False
-    fitting = shapes_of_targets(given, axis % len(given))
-    return shape in fitting[num_classes is None and not is_bool :]
 
 
 def undecided(batch: Batch) -> Array:
@@ -66,12 +55,11 @@ def check(batch: Batch, labels: Array | None) -> None:
         wrong = wrong & batch.class_axis(batch.valid)
     if not batch.backend.outliers(wrong, 0, 0):
         return
-    if labels is None:
-        what = "0 and 1 where they are decisions, in multiclass mode 1 for one class of each pixel: label "
-        what += 'maps of that shape need a class axis of length 1, masks of one class mode="binary"'
-    else:
-        highest = batch.num_classes - 1
-        labels = xp.where(wrong, xp.reshape(labels, wrong.shape), 0)
-        low, high = batch.backend.outliers(labels, 0, highest) or (0, 0)
+    what = "1 for one class of each pixel and 0 for the others. Masks of one class need "
+    what += 'mode="binary", label maps of that shape a class axis of length 1'
+    if labels is not None or not batch.multiclass:
+        given, highest = (batch.predictions, 1) if labels is None else (labels, batch.num_classes - 1)
+        found = batch.backend.outliers(xp.where(wrong, xp.reshape(given, wrong.shape), 0), 0, highest)
+        low, high = found or (0, 0)
         what = f"labels from 0 to {highest}; got {low if low < 0 else high}"
     raise ValueError(f"`predictions` must hold {what}.")

@@ -13,9 +13,8 @@ class Layout:
     """Where the classes and pixels lie in predictions and targets of given shapes.
 
     `dense` says that the targets have the shape of the predictions, or that the mode is binary; others are
-    labels, without a class axis or with one of length 1;
-    `num_classes` is the length of the class axis, 1 in binary mode; `spatial` is S, the shape of an image;
-    `note` is for messages about it.
+    labels, without a class axis or with one of length 1. `num_classes` is the length of the class axis, 1
+    in binary mode; `spatial` is S, the shape of an image; `note` is for messages about it.
     """
 
     def __init__(self, predictions: tuple[int, ...], targets: tuple[int, ...], mode: str, axis: int) -> None:
@@ -25,14 +24,13 @@ class Layout:
         self.axis = self._class_axis(shape, targets, mode, axis)
         self.num_classes = 1 if self.axis is None else shape[self.axis]
         fitting = shapes_of_targets(shape, self.axis)
-        without = fitting[1]
         self.dense = same(targets, shape) or mode == "binary"
         if not any(same(targets, fits) for fits in fitting):
             raise ValueError(
-                f"`targets` must have shape {without} for predictions of shape {shape} with "
+                f"`targets` must have shape {fitting[1]} for predictions of shape {shape} with "
                 f"axis={axis}; got {targets}." + hints.of_shapes(shape, targets, mode, axis)
             )
-        self.spatial = without[1:]
+        self.spatial = fitting[1][1:]
         self.note = ""
         if mode == "binary" and self.axis is not None and same(targets, shape):
             self.note = (

@@ -71,19 +71,17 @@ def hard_class_sums(batch: Batch, per_image: bool = False) -> ClassSums:
 
     All but sizes are whole numbers, unless targets are floating or there are pixel weights.
     """
-    xp, p = batch.xp, Probabilities(batch)
-    counted = None if batch.valid is None else batch.class_axis(batch.valid)
-
-    def count(here: Array) -> Array:
-        return xp.sum(xp.astype(here if counted is None else here & counted, xp.int32), axis=2)
-
+    xp, probabilities = batch.xp, Probabilities(batch)
     whole = batch.integer_targets and batch.pixel_weights is None
-    if whole:
-        sums = [count(part) for part in (p.decisions & batch.one_hot, p.decisions, batch.one_hot)]
-    else:
-        decisions = xp.astype(p.decisions, batch.dtype)
-        sums = [batch.sum_pixels(part) for part in (decisions * batch.targets, decisions, batch.targets)]
-    undecided, size = (batch.add_up(part, per_image) for part in (count(p.undecided), batch.sizes))
-    unknown, nan = (undecided != 0) | (size != size), UNKNOWN if whole else math.nan
-    tp, predicted, true = (xp.where(unknown, nan, batch.add_up(part, per_image)) for part in sums)
+    kind, nan = (xp.int32, UNKNOWN) if whole else (batch.dtype, math.nan)
+    p, undecided = (xp.astype(x, kind) for x in (probabilities.decisions, probabilities.undecided))
+    y = xp.astype(batch.one_hot, kind) if whole else batch.targets
+    terms = [p * y, p, y, undecided]
+    if batch.valid is not None:
+        u = batch.class_axis(xp.astype(batch.valid, kind) if whole else batch.weights)
+        terms = [term * u for term in terms]
+    sums = [*(xp.sum(term, axis=2) for term in terms), batch.sizes]
+    *sums, undecided, size = (batch.add_up(part, per_image) for part in sums)
+    unknown = (undecided != 0) | (size != size)
+    tp, predicted, true = (xp.where(unknown, nan, part) for part in sums)
     return ClassSums(tp, predicted, true, size)

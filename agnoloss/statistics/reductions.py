@@ -62,9 +62,8 @@ def _sums(p: Probabilities, terms: Terms, options: tuple[Any, ...]) -> tuple[Arr
     if share is not None:
         share = batch.weighted(xp.broadcast_to(share, loss.shape))
     elif batch.weights is None:
-        return total, xp.zeros_like(total) + math.prod(
-            loss.shape[first:]
-        )  # sizes stay symbolic in torch.export
+        # sizes stay symbolic in torch.export
+        return total, xp.zeros_like(total) + math.prod(loss.shape[first:])
     else:
         alike = batch.multiclass or batch.num_classes == 1
         share = batch.weights if alike else xp.broadcast_to(batch.weights, loss.shape)

@@ -66,6 +66,22 @@ def test_masks_of_one_class(backend, dtype):
         np.testing.assert_allclose(backend.numpy(found), expected, rtol=1e-6)
 
 
+@pytest.mark.parametrize("wrong", [255, -1])
+@pytest.mark.parametrize("mode", ["multilabel", "binary"])
+def test_masks_of_another_value(backend, mode, wrong):
+    p, y = MASKS.copy(), GIVEN
+    p[1, 2, 3, 1] = wrong
+    if mode == "binary":
+        p, y = p[:, 2], y[:, 2]
+    p, y = backend.array(p), backend.array(y)
+    if backend.name in LOOKING_IS_FREE:
+        with refused(ValueError, "`predictions` must hold labels from 0 to 1", f"got {wrong}"):
+            iou(p, y, mode=mode)
+        return
+    found = backend.numpy(iou(p, y, mode=mode, reduction="none"))
+    np.testing.assert_array_equal(np.isnan(found), [False, False, True][-found.size :])
+
+
 MAPS = {
     "labels": (LABELS, TRUE, {"num_classes": 3}),
     "labels with a class axis": (LABELS[:, None], TRUE, {"num_classes": 3}),
@@ -108,9 +124,9 @@ def test_what_is_no_map_of_classes(backend):
         iou(p, y)
     with refused(ValueError, "`num_classes` must be 3"):
         iou(backend.array(MASKS), backend.array(GIVEN), mode="multilabel", num_classes=2)
-    with refused(TypeError, "`predictions` of bool are no label map", "(2, 4, 5)", 'mode="binary"'):
-        iou(backend.array(LABELS == 1), y, num_classes=2)
-    with refused(ValueError, "`axis`", "(2, 4, 5)", "got 4"):
+    with refused(ValueError, "`num_classes` must be 4, the length of the class axis"):  # bool is no label
+        iou(backend.array(LABELS == 1), backend.array(np.zeros((2, 4, 5), bool)), num_classes=2)
+    with refused(ValueError, "`predictions`", "axis=4", "(2, 4, 5)"):
         iou(p, y, num_classes=3, axis=4)
 
 
@@ -123,7 +139,11 @@ WRONG[1, 2, 1:4] = True
     [
         (np.where(WRONG, 7, LABELS), {"num_classes": 3}, ["labels from 0 to 2", "got 7"]),
         (np.where(WRONG, -1, LABELS), {"num_classes": 3}, ["labels from 0 to 2", "got -1"]),
-        (one_hot(LABELS) * np.where(WRONG, 255, 1)[:, None], {}, ["one class of each pixel", "class axis"]),
+        (
+            one_hot(LABELS) * np.where(WRONG, 255, 1)[:, None],
+            {},
+            ["one class of each pixel", 'mode="binary"'],
+        ),
         (one_hot(LABELS) + WRONG[:, None] * one_hot((LABELS + 1) % 3), {}, ["1 for one class of each pixel"]),
         (one_hot(LABELS) * ~WRONG[:, None], {}, ["1 for one class of each pixel"]),
     ],
