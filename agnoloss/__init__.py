@@ -9,6 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from . import maps
+from .batch.debugging import debug
 from .gradients import grad, value_and_grad
 from .losses.boundary import boundary_f1_loss, boundary_loss
 from .losses.compound import combo_loss, dice_cross_entropy_loss, exponential_logarithmic_loss
@@ -31,7 +32,7 @@ __version__ = "0.1.0"
 __all__ = [
     "Counts", "active_contour_loss", "balanced_cross_entropy_loss", "boundary_f1_loss", "boundary_loss",
     "combo_loss", "confusion", "conservative_loss", "cost_sensitive_cross_entropy_loss",
-    "cross_entropy_loss", "dice_boundary_loss", "dice_cross_entropy_loss", "dice_loss", "dice_score",
+    "cross_entropy_loss", "debug", "dice_boundary_loss", "dice_cross_entropy_loss", "dice_loss", "dice_score",
     "exponential_logarithmic_loss", "focal_loss", "focal_modulation", "focal_tversky_loss",
     "generalized_dice_loss", "generalized_dice_score", "grad", "iou", "jaccard_loss", "jaccard_score",
     "log_cosh_dice_loss", "lovasz_hinge_loss", "lovasz_softmax_loss", "maps",

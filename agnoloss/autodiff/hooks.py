@@ -58,7 +58,7 @@ class TapeBackend(Backend):
         super().convert(array, owner, name, beside)
         return array if array.tracked or self.tape.boxes_all else array.value
 
-    kind, outliers = _constant("kind"), _constant("outliers")
+    kind, outliers, look = _constant("kind"), _constant("outliers"), _constant("look")
     class_indices, differs = _constant("class_indices"), _constant("differs")
     constant, arange = _constant("constant"), _constant("arange")
     stop_gradient = _constant("stop_gradient")

@@ -116,7 +116,7 @@ def _first_met(array: Any, name: str) -> Backend:
         backend = _generic(array_namespace(array))
     else:
         backend = _load(library)
-        backend.check_type(array, name)
+        backend.convert(array, backend, name)
     if not _is_scalar(type(array)):
         _BY_TYPE[type(array)] = backend
     return backend

@@ -43,9 +43,6 @@ class Backend:
 
     # --- inputs -----------------------------------------------------------------------------
 
-    def check_type(self, array: Array, name: str) -> None:
-        """Refuse array types of the library that do not behave as arrays (TypeError)."""
-
     def convert(self, array: Array, owner: Backend, name: str, beside: Array | None = None) -> Array:
         """Take an array of another backend, or refuse it (TypeError), or where it lies (ValueError)."""
         if owner is self:
@@ -82,6 +79,17 @@ class Backend:
 
         An empty list if none does; None where looking at values would cost something.
         """
+        return None
+
+    def look(self, array: Array, low: float, high: float, message: str) -> Array | None:
+        """For debugging, a ValueError as soon as a number is known that lies outside a range, NaN included.
+
+        `message` has ``{}`` for the number. Where a compiler leaves out what nothing depends on, a 1 to
+        multiply with.
+        """
+        if 0 not in array.shape:
+            number = int if self.kind(array) == "integer" else float
+            refuse(number(self.xp.min(array)), number(self.xp.max(array)), low, high, message)
         return None
 
     def class_indices(self, labels: Array, classes: int | None = None) -> Array:
@@ -286,6 +294,12 @@ class Backend:
         (differentiate,) = TAPE
         found: tuple[Any, tuple[Array, ...]] = differentiate(self, function, argnums, args, kwargs or {})
         return found
+
+
+def refuse(least: float, most: float, low: float, high: float, message: str) -> None:
+    """Refuse numbers from `least` to `most` if one lies outside a range (ValueError)."""
+    if not (low <= least and most <= high):
+        raise ValueError(message.format(least if least < low else most))
 
 
 TAPE: list[Callable[..., Any]] = []

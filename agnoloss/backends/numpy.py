@@ -30,13 +30,14 @@ class NumPy(Backend):
 
     threads = True
 
-    def check_type(self, array: Array, name: str) -> None:
+    def convert(self, array: Array, owner: Backend, name: str, beside: Array | None = None) -> Array:
         """Refuse masked arrays and matrices: their operators mean something else."""
         if isinstance(array, (np.ma.MaskedArray, np.matrix)):
             raise TypeError(
                 f"`{name}` must be a numpy.ndarray; got {type(array).__name__}. Convert it with "
                 "numpy.asarray, and pass masks through `ignore_index` or `pixel_weights`."
             )
+        return super().convert(array, owner, name, beside)
 
     def kind(self, array: Array) -> str:
         """Read the dtype's letter where it tells: its name takes 20 times as long."""

@@ -15,7 +15,7 @@ from . import chunks, distances, torch_rules
 from .base import Backend
 from .closed_forms import Pullback
 from .numpy import BACKEND as NUMPY
-from .torch_state import compiles, in_host_memory, transformed
+from .torch_state import compiles, in_host_memory, look, transformed
 
 
 class Torch(Backend):
@@ -25,16 +25,13 @@ class Torch(Backend):
     as_labels = "{name}.long()"
     as_near = "{name}.to(predictions.device)"
 
-    def check_type(self, array: Array, name: str) -> None:
-        """Refuse masked tensors: their operators mean something else."""
+    def convert(self, array: Array, owner: Backend, name: str, beside: Array | None = None) -> Array:
+        """Refuse masked, sparse and nested tensors. Numbers may lie on any device, as torch has it."""
         if isinstance(array, torch.masked.MaskedTensor):
             raise TypeError(
                 f"`{name}` must be a torch.Tensor; got a MaskedTensor. Pass its `get_data()`, and its mask "
                 "through `ignore_index` or `pixel_weights`."
             )
-
-    def convert(self, array: Array, owner: Backend, name: str, beside: Array | None = None) -> Array:
-        """Refuse sparse and nested tensors. Numbers may lie on any device, as torch has it."""
         if owner is self and (array.layout is not torch.strided or array.is_nested):
             how = f"torch.nested.to_padded_tensor({name}, 0)" if array.is_nested else f"{name}.to_dense()"
             what = "a nested one" if array.is_nested else f"layout {array.layout}"
@@ -59,6 +56,10 @@ class Torch(Backend):
         if array.dtype is torch.bfloat16:  # which NumPy does not know
             array = array.float()
         return NUMPY.outliers(array.detach().numpy(), low, high, ignored)
+
+    def look(self, array: Array, low: float, high: float, message: str) -> Array | None:
+        """By an operator of its own, which compilers and transformations take as it is."""
+        return look(array.detach(), low, high, message)
 
     def class_indices(self, labels: Array, classes: int | None = None) -> Array:
         """int64, which gather and scatter require; int32 where Inductor compiles.

@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from .base import refuse
+
 
 def compiles() -> bool:
     """Whether a compiler fuses what is traced, and torch.func does not transform it.
@@ -35,6 +37,19 @@ def transformed(*tensors: Tensor | None) -> bool:
     return torch.autograd.forward_ad._current_level >= 0 or not all(
         _is_plain(tensor) for tensor in tensors if tensor is not None
     )
+
+
+@torch.library.custom_op("agnoloss::look", mutates_args=())
+def look(array: Tensor, low: float, high: float, message: str) -> Tensor:
+    """`Backend.look`, when it is computed: a 1, or a ValueError."""
+    if array.numel():
+        array = array if array.is_floating_point() else array.long()  # small kinds of integers have no min
+        refuse(array.min().item(), array.max().item(), low, high, message)
+    return torch.ones((), device=array.device)
+
+
+look.register_fake(lambda array, low, high, message: torch.ones((), device=array.device))
+look.register_vmap(lambda info, dims, array, *others: (look(array, *others), None))
 
 
 def _is_plain(tensor: Tensor) -> bool:

@@ -71,6 +71,7 @@ class Batch:
         per_pixel = (self.predictions.shape[0], self.predictions.shape[2])
         flat = layout.flatten(self.xp, targets) if self.dense else self.xp.reshape(targets, per_pixel)
         self.given_targets = values.comparable(self, flat)
+        self.looks: list[Array] = []
         self.pixel_weights = values.pixel_weights(self, pixel_weights)
         self.label_guard = values.label_guard(self, outliers)
         self.given_class_weights = class_weights

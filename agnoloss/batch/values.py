@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from ..array import Array
 from ..backends import Backend, backend_of
-from . import checks, hints
+from . import checks, debugging, hints
 from .layout import same
 
 if TYPE_CHECKING:
@@ -55,6 +55,12 @@ def counted_targets(batch: Batch, fill: int) -> Array:
     return batch.xp.where(batch.counted, batch.given_targets, fill)
 
 
+PROBABILITIES = (
+    "`predictions` must be probabilities, from 0 to 1, with from_logits=False; got {}. For raw scores, "
+    "leave from_logits=True."
+)
+WEIGHTS = "`pixel_weights` must not be negative; got {}."
+
 TOTAL_SLACK = 1e-2
 """How far above 1 the targets of a pixel may add up: rounding of bfloat16, interpolated as well."""
 
@@ -64,26 +70,30 @@ def _totals(batch: Batch, targets: Array) -> tuple[Array, float]:
     return batch.xp.sum(targets, axis=1, keepdims=True), 1 if batch.integer_targets else 1 + TOTAL_SLACK
 
 
+def _range(batch: Batch) -> str:
+    what = "labels" if not batch.dense or batch.mode == "binary" else "values"
+    ignored = f" or {batch.ignored}" if batch.ignored else ""
+    return f"`targets` must hold {what} from 0 to {batch.highest}{ignored}; got {{}}."
+
+
+def _one_class(batch: Batch) -> str:
+    return (
+        "`targets` of the shape of `predictions` must sum to 1 at most over the classes of a pixel, along "
+        f'axis={batch.layout.axis}; got {{}}. Pass mode="multilabel" if classes overlap, mode="binary" if '
+        "this is a mask of one class, or the `axis` along which the classes lie."
+    )
+
+
 def _complaint(batch: Batch, targets: Array, outliers: list[float] | None) -> str | None:
     """What is wrong with targets, given what `Backend.outliers` found; None if they cannot be looked at."""
     if outliers:
         worst = outliers[0] if outliers[0] < 0 else outliers[1]
-        what = "labels" if not batch.dense or batch.mode == "binary" else "values"
-        ignored = f" or {batch.ignored}" if batch.ignored else ""
-        return (
-            f"`targets` must hold {what} from 0 to {batch.highest}{ignored}; got {worst}."
-            + hints.of_label(worst, batch)
-        )
+        return _range(batch).format(worst) + hints.of_label(worst, batch)
     if outliers is not None and batch.multiclass and batch.dense:
         totals, most = _totals(batch, targets)
         outliers = batch.backend.outliers(totals, 0, most)
         if outliers:
-            return (
-                "`targets` of the shape of `predictions` must sum to 1 at most over the classes of a pixel, "
-                f"along axis={batch.layout.axis}; got {outliers[1]}. Pass "
-                'mode="multilabel" if classes overlap, mode="binary" if this is a mask of one class, or '
-                "the `axis` along which the classes lie."
-            )
+            return _one_class(batch).format(outliers[1])
     return None if outliers is None else ""
 
 
@@ -93,7 +103,7 @@ def label_guard(batch: Batch, outliers: list[float] | None) -> Array | None:
     `outliers` are what `Backend.outliers` found in all targets. Where values cannot be looked at, an
     array to multiply with, () or of images: 1, or NaN if a target is out of range.
     """
-    xp, targets = batch.xp, batch.given_targets
+    xp, targets, guard = batch.xp, batch.given_targets, None
     if not (batch.from_logits or batch.decided):
         _check_probabilities(batch)
     complaint = _complaint(batch, targets, outliers)
@@ -102,29 +112,44 @@ def label_guard(batch: Batch, outliers: list[float] | None) -> Array | None:
         complaint = _complaint(batch, counted, batch.backend.outliers(counted, 0, batch.highest))
     if complaint:
         raise ValueError(complaint)
-    if complaint is not None:
-        return None
-    outside = ~((targets >= 0) & (targets <= batch.highest))  # NaN is
+    if complaint is None:
+        outside = ~((targets >= 0) & (targets <= batch.highest))  # NaN is
+        if batch.multiclass and batch.dense:
+            totals, most = _totals(batch, targets)
+            outside = outside | (totals > most)
+        if batch.counted is not None:
+            outside = outside & batch.counted
+        axes = tuple(range(1, outside.ndim)) if batch.by_image else None
+        guard = xp.where(xp.any(outside, axis=axes), math.nan, batch.constant(1.0))
+        _look_at_targets(batch)
+    for looked in batch.looks:
+        guard = looked if guard is None else guard * looked
+    return guard
+
+
+def _look(batch: Batch, array: Array, low: float, high: float, message: str) -> None:
+    """For debugging, look at what costs something to look at."""
+    looked = batch.backend.look(array, low, high, message) if debugging.ACTIVE else None
+    if looked is not None:
+        batch.looks.append(looked)
+
+
+def _look_at_targets(batch: Batch) -> None:
+    counted = counted_targets(batch, fill=0)
+    _look(batch, counted, 0, batch.highest, _range(batch))
     if batch.multiclass and batch.dense:
-        totals, most = _totals(batch, targets)
-        outside = outside | (totals > most)
-    if batch.counted is not None:
-        outside = outside & batch.counted
-    axes = tuple(range(1, outside.ndim)) if batch.by_image else None
-    return xp.where(xp.any(outside, axis=axes), math.nan, batch.constant(1.0))
+        totals, most = _totals(batch, counted)
+        _look(batch, totals, 0, most, _one_class(batch))
 
 
 def _check_probabilities(batch: Batch) -> None:
     low, high = -checks.PROBABILITY_SLACK, math.inf if batch.multiclass else 1 + checks.PROBABILITY_SLACK
-    if not batch.backend.outliers(batch.predictions, low, high):
-        return
-    found = batch.backend.outliers(batch.scores, low, high)
+    found = batch.backend.outliers(batch.predictions, low, high)
+    if found is None:
+        _look(batch, batch.scores, low, high, PROBABILITIES)
+    found = found and batch.backend.outliers(batch.scores, low, high)
     if found and (found[0] < low or found[1] > high):
-        worst = found[0] if found[0] < low else found[1]
-        raise ValueError(
-            "`predictions` must be probabilities, from 0 to 1, with from_logits=False; got "
-            f"{worst}. For raw scores, leave from_logits=True."
-        )
+        raise ValueError(PROBABILITIES.format(found[0] if found[0] < low else found[1]))
 
 
 def pixel_weights(batch: Batch, weights: Array | None) -> Array | None:
@@ -133,8 +158,10 @@ def pixel_weights(batch: Batch, weights: Array | None) -> Array | None:
         return None
     weights = real(batch, "pixel_weights", weights)
     outliers = batch.backend.outliers(weights, 0, math.inf)
-    if outliers and outliers[0] < 0:
-        raise ValueError(f"`pixel_weights` must not be negative; got {outliers[0]}.")
+    if outliers is None:
+        _look(batch, weights, 0, math.inf, WEIGHTS)
+    elif outliers and outliers[0] < 0:
+        raise ValueError(WEIGHTS.format(outliers[0]))
     shape, (images, _, pixels) = tuple(weights.shape), batch.predictions.shape
     xp, expected = batch.xp, [(images, *batch.spatial), (images,)]
     if not batch.multiclass:
