@@ -68,7 +68,7 @@ _ELSEWHERE = {
     "ignore_index": "ignore ignore_class ignore_label ignore_value",
     "class_weights": "weight weights", "pixel_weights": "mask sample_weight weight weight_map weights where",
     "pos_weight": "pos_weights positive_weight", "label_smoothing": "smooth_factor smoothing",
-    "classes=range(1, C)": "do_bg foreground ignore_background include_background",
+    "classes=range(1, C)": "do_bg ignore_background include_background",
     "smooth=(numerator, denominator)": "eps epsilon smooth_dr smooth_nr", "eps": "epsilon",
     "per_image=not batch": "batch batch_dice batchwise", "reduction": "reduce size_average",
     "dice_weight": "lambda_dice weight_dice", "cross_entropy_weight": "bce_weight lambda_ce weight_ce",
@@ -92,7 +92,7 @@ def of_word(word: object, known: Collection[str], quote: str = "`") -> str:
         return theirs[0]
     meant = [ours for ours in theirs if ours.partition("=")[0] in known]
     name = (*theirs, word)[0].partition("=")[0]
-    if not meant and name in TAKERS:
+    if not meant and quote == "`" and name in TAKERS:
         simplest = " and ".join(f"`{taker}`" for taker in sorted(TAKERS[name], key=len)[:2])
         return f" `{name}` is a word of {simplest}."
     meant = meant or difflib.get_close_matches(word.lower(), known, 1, 0.7)

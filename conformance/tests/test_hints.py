@@ -211,6 +211,7 @@ def test_a_keyword_with_a_value_is_one_that_can_be_passed():
         ({"class_weights": "auto"}, '"balanced"'),
         ({"classes": "All"}, '"all"'),
         ({"average": "Micro"}, '"micro"'),
+        ({"classes": "presence"}, '"present"'),
     ],
     ids=str,
 )
@@ -220,9 +221,11 @@ def test_what_a_choice_may_mean(options, hint):
         dice_loss(np.zeros((2, 3, 4)), np.zeros((2, 4), np.int64), **options)
 
 
-@pytest.mark.parametrize("given", [3, ["mean"], {"mean": 1}, np.zeros(2)], ids=str)
+@pytest.mark.parametrize(
+    "given", ["include_background", "gamma", "cat", 3, ["mean"], {"mean": 1}, np.zeros(2)], ids=str
+)
 def test_what_is_no_word_means_nothing(given):
-    with pytest.raises(ValueError, match="`reduction` must be"):
+    with pytest.raises(ValueError, match=f"`reduction` must be .*; got {re.escape(repr(given))}.$"):
         dice_loss(np.zeros((2, 3, 4)), np.zeros((2, 4), np.int64), reduction=given)
 
 
