@@ -25,6 +25,8 @@ def conformance_as_the_wheel_has_it(monkeypatch):
         monkeypatch.setitem(sys.modules, f"agnoloss.{name}", sys.modules[name])
 
 
+# torch's own: its compiler calls what it has deprecated
+@pytest.mark.filterwarnings("ignore::DeprecationWarning:torch")
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
 def test_examples(page):
     for example in SYBIL.parse(page).examples():
