@@ -41,6 +41,7 @@ EACH = (
         "left_out",
         "maps",
         "metrics",
+        "other_gradients",
         "shapes",
         "two_devices",
     ),

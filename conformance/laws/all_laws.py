@@ -19,7 +19,13 @@ from .law import Law
 OF_ANY_LOSS: tuple[Law, ...] = (*of_numbers.LAWS, *of_computing.LAWS)
 """Laws about any loss of predictions and targets, whatever its options; `check_loss` asks these."""
 
-LAWS: tuple[Law, ...] = (*of_pixels.LAWS, *of_values.LAWS, *OF_ANY_LOSS, of_numbers.CONFIDENT)
+LAWS: tuple[Law, ...] = (
+    *of_pixels.LAWS,
+    *of_values.LAWS,
+    *OF_ANY_LOSS,
+    *of_numbers.OF_ARGUMENTS,
+    of_numbers.CONFIDENT,
+)
 
 BY_NAME = {law.name: law for law in LAWS}
 

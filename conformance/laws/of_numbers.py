@@ -7,6 +7,7 @@ from zlib import crc32
 
 import numpy as np
 
+import agnoloss
 from agnoloss.compat import array_namespace
 
 from ..suite.agreement import compare, tolerance
@@ -224,6 +225,75 @@ def gradient(case: Case, library: Library) -> str:
     return ""
 
 
+def gradient_of_weights(case: Case, library: Library) -> str:
+    """Central differences of NumPy's values along the pixel weights, by three random directions."""
+    weights, rng = case.options["pixel_weights"], np.random.default_rng(2)
+
+    def value(weights: np.ndarray) -> float:
+        return float(value_of(changed(case, pixel_weights=weights), LIBRARIES["numpy"]))
+
+    def slope(step: float, direction: np.ndarray) -> float:
+        return (value(weights + step * direction) - value(weights - step * direction)) / (2 * step)
+
+    for direction in rng.uniform(-1, 1, (3, *weights.shape)):
+        expected = (4 * slope(STEP, direction) - slope(2 * STEP, direction)) / 3
+        complaint = _along("pixel_weights", case, library, direction, expected, abs(value(weights)))
+        if complaint:
+            return complaint
+    return ""
+
+
+def gradient_of_targets(case: Case, library: Library) -> str:
+    """Differences of NumPy's values from dense targets, 0 and 1 as they are, to the side that is allowed."""
+    hard = dense(case).astype(np.float64)
+    share = 1 / hard.shape[1] if case.options["mode"] == "multiclass" else 0.5
+    rng = np.random.default_rng(3)
+    case = changed(case, targets=hard)
+    for _ in range(3):  # towards equal shares, each pixel by an amount of its own, so that sums stay 1
+        amounts = rng.uniform(0.25, 1, hard.shape)
+        amounts = amounts[:, :1] if case.options["mode"] == "multiclass" else amounts
+        direction = amounts * (share - hard)
+        values = [
+            float(value_of(changed(case, targets=hard + i * STEP * direction), LIBRARIES["numpy"]))
+            for i in range(4)
+        ]
+        expected = float(np.dot([-11, 18, -9, 2], values)) / (6 * STEP)
+        complaint = _along("targets", case, library, direction, expected, 6 * abs(values[0]))
+        if complaint:
+            return complaint
+    return ""
+
+
+def _along(
+    name: str, case: Case, library: Library, direction: np.ndarray, expected: float, size: float
+) -> str:
+    """Compare the gradient by an argument, by every call for it, with a difference of values of a size."""
+    given = {"targets": library.array(case.targets)} | library.options(case.options)
+    predictions, argument = library.array(case.predictions), given[name]
+
+    def loss(argument: Any) -> Any:
+        options = given | {name: argument}
+        return case.entry.function(predictions, options.pop("targets"), **options)
+
+    found = {"grad": agnoloss.grad(loss)(argument)}
+    if library.name == "torch":
+        leaf = argument.detach().requires_grad_()
+        value = loss(leaf)
+        if value.requires_grad:  # of what was rounded to a class, or measured, there is nothing
+            value.backward()
+            found["backward"] = leaf.grad
+    for call, gradient in found.items():
+        along = float(np.sum(library.numpy(gradient) * direction))
+        rounding = tolerance("float64", max(case.predictions.size, 1)) * float(np.finfo("float64").eps)
+        allowed = rounding * (1.5 * max(size, case.entry.unit) / STEP + abs(expected))
+        if not abs(along - expected) <= allowed:
+            return (
+                f"by {call}, along a direction of `{name}`, the gradient is {along:.9g} and the difference "
+                f"of values {expected:.9g} ({allowed:.2g} allowed between them)"
+            )
+    return ""
+
+
 def kinks(case: Case, library: Library) -> str:
     """Compare gradients with NumPy's where formulas have kinks: at 0, at the targets, saturated."""
     points = {}
@@ -261,6 +331,21 @@ LAWS = (
         settings=({"precision": "full"},),
     ),
     Law("extremes", "value and gradient are finite at scores of 1e4", extremes, own_options=True),
+)
+
+OF_ARGUMENTS = (
+    Law(
+        "gradient of weights",
+        "the gradient by pixel weights is the central difference",
+        gradient_of_weights,
+        settings=({"pixel_weights": "positive"},),
+        needs=("pixel_weights",),
+    ),
+    Law(
+        "gradient of targets",
+        "the gradient by dense targets is the difference, also where they are 0 or 1",
+        gradient_of_targets,
+    ),
 )
 
 CONFIDENT = Law(

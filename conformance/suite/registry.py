@@ -231,6 +231,7 @@ ENTRIES = (
         exempt=NEIGHBOURS
         | {
             "doubling": "eps in its ratios is not scaled",
+            "gradient of targets": "targets of 0 and 1 are equal, and the first of equal pixels gets it all",
             "minimum with theta0": "where the window is all of the image, eps is more than a wrong pixel",
         },
         leaves_out={

@@ -19,8 +19,11 @@ pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:torch")  # d
 ENTRY = {entry.name: entry for entry in ENTRIES}
 
 
-# These have files of their own, `agreement` for every case, `confident` for every library.
-ELSEWHERE = ("agreement", "confident")
+# These have files of their own, `agreement` for every case, the others for every library.
+ELSEWHERE = (
+    *("agreement", "confident", "empty channel", "factor of zero"),
+    *("gradient of targets", "gradient of weights"),
+)
 
 
 @pytest.mark.parametrize("law", [law for law in LAWS if law.name not in ELSEWHERE], ids=lambda law: law.name)
@@ -251,6 +254,19 @@ def off_where_numbers_are_rounded(p, t, **options):
 @breaks("gradient", dice_loss)
 def ascends(p, t, **options):
     return reversed_gradient(dice_loss(p, t, **options))
+
+
+@breaks("gradient of weights", dice_loss)
+def ascends_by_weights(p, t, pixel_weights=None, **options):
+    weights = None if pixel_weights is None else reversed_gradient(pixel_weights)
+    return dice_loss(p, t, pixel_weights=weights, **options)
+
+
+@breaks("gradient of targets", cross_entropy_loss)
+def targets_of_0_have_no_slope(p, t, **options):
+    if t.shape == p.shape and "float" in str(t.dtype):
+        t = array_namespace(t).where(t == 0, 0.0, t)
+    return cross_entropy_loss(p, t, **options)
 
 
 @breaks("kinks", dice_loss)
