@@ -17,12 +17,22 @@ if TYPE_CHECKING:
 Pullback = Callable[[Mapping[str, Array], bool], tuple[Array, Array | None]]
 """From gradients of a rule's outputs those of scores and, if asked for, of pixel weights."""
 
-NEAR = 20.0
-"""Scores are not shifted where the largest is this near 0: e^z is then exact in all digits of z, and its
-sum far from overflow. The difference to a large score would be rounded, and its exponential with it."""
 
-NEGLIGIBLE = 1e-15
-"""Where a label's share of the exponentials is smaller, log p_y is that of its score."""
+# As functions: dynamo lifts no float of a module into the graph of a rule that is called twice.
+
+
+def near(top: Array) -> Array:
+    """Whether the largest score is so near 0 that scores are not shifted.
+
+    e^z is then exact in all digits of z, and its sum far from overflow. The difference to a large score
+    would be rounded, and its exponential with it.
+    """
+    return (top > -20.0) & (top < 20.0)
+
+
+def negligible(own: Array, others: Array) -> Array:
+    """Whether a label's share of the exponentials is so small that log p_y is that of its score."""
+    return own < 1e-15 * others
 
 
 def softmax_sums(
@@ -37,7 +47,7 @@ def softmax_sums(
     classes = scores.shape[1]
     here = column(labels, axis=1) == xp.reshape(backend.arange(classes, labels), (1, -1, 1))
     top = backend.stop_gradient(xp.max(scores, axis=1))
-    shift = xp.where((top > -NEAR) & (top < NEAR), 0.0, top)
+    shift = xp.where(near(top), 0.0, top)
     e, own = xp.exp(scores - column(shift, axis=1)), xp.exp(z_y - shift)
     others = xp.sum(xp.where(here, 0.0, e), axis=1)
     total = own + others
@@ -51,7 +61,7 @@ def softmax_sums(
     outputs: dict[str, Array] = {}
     if "log_p" in wanted or "tp" in wanted:
         # r = sum_(c != y) e^(z_c - z_y); its derivative has all its digits also where p_y is nearly 1
-        far = own < NEGLIGIBLE * others
+        far = negligible(own, others)
         ratio = xp.where(far, 0.0, others) / xp.where(far, 1.0, own)
     if "log_p" in wanted:  # -log(1 + r)
         log_p = xp.where(far, (z_y - shift) - xp.log(total), -xp.log1p(ratio))

@@ -63,7 +63,7 @@ def nearest_two_distances(
         ways = _squared_ways(backend, first, cells, step)
         # Each array of pairs below has one reader, a minimum, so that compilers need not store it.
         best = xp.argmin(xp.expand_dims(first, axis=1) + ways, axis=-1)
-        way = step * (cells - xp.astype(best, first.dtype))
+        way = step * (xp.expand_dims(cells, axis=0) - xp.astype(best, first.dtype))
         nearest_label = xp.take_along_axis(label, best, axis=-1)
         other = xp.expand_dims(label, axis=1) != xp.expand_dims(nearest_label, axis=-1)
         others = xp.where(other, xp.expand_dims(first, axis=1), xp.expand_dims(second, axis=1))
@@ -101,8 +101,9 @@ def nearest_two_by_bits(backend: Backend, labels: Array, spacing: Any, dtype: An
 
 
 def _squared_ways(backend: Backend, row: Array, cells: Array, step: float) -> Array:
-    """(step (i - j))^2 for some cells i and every cell j of a row."""
-    ways = step * (backend.xp.expand_dims(cells, axis=-1) - backend.arange(row.shape[1], row))
+    """(step (i - j))^2 for some cells i and every cell j of a row, (1, c, n)."""
+    places = backend.arange(row.shape[1], row)
+    ways = step * (backend.xp.reshape(cells, (1, -1, 1)) - backend.xp.reshape(places, (1, 1, -1)))
     return ways * ways
 
 

@@ -19,7 +19,7 @@ from jax.extend.core import Primitive
 from jax.interpreters import ad, batching, mlir
 
 from ..array import Array
-from .closed_forms import NEAR, NEGLIGIBLE
+from .closed_forms import near, negligible
 
 UNROLLED = 64
 """Classes that loops are unrolled for; beyond, compilation takes too long."""
@@ -67,7 +67,7 @@ def label_log_probs(
     Scores may be anything there; valid (n, p) says where pixels count, the rest are `exponentials`.
     """
     # log p_y = -log(1 + sum_(c != y) e^(z_c - z_y))
-    far = own < NEGLIGIBLE * others
+    far = negligible(own, others)
     near = -jnp.log1p(jnp.where(far, 0.0, others) / jnp.where(far, 1.0, own))
     score = jnp.take_along_axis(scores, labels[:, None], axis=1)[:, 0]
     log_p = jnp.where(far, (score - shift) + jnp.log(inverse), near)
@@ -141,12 +141,12 @@ def _softmax(scores: Array, shift: Array, inverse: Array) -> Array:
 def _exponentials(scores: Array, labels: Array) -> tuple[Array, Array, Array, Array]:
     if _plain(scores):
         top, here = jnp.max(scores, axis=1), _is_class(scores, labels)
-        shift = jnp.where(jnp.abs(top) < NEAR, 0.0, top)
+        shift = jnp.where(near(top), 0.0, top)
         e = jnp.exp(scores - shift[:, None])
         own, others = (jnp.sum(jnp.where(side, e, 0.0), axis=1) for side in (here, ~here))
         return shift, own, others, 1.0 / (own + others)
     top = reduce(jnp.maximum, _rows(scores))
-    shift = jnp.where(jnp.abs(top) < NEAR, 0.0, top)
+    shift = jnp.where(near(top), 0.0, top)
     others = reduce(
         jnp.add, [jnp.where(labels == c, 0.0, jnp.exp(row - shift)) for c, row in enumerate(_rows(scores))]
     )

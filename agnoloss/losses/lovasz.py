@@ -113,7 +113,7 @@ def jaccard_differences(
     xp = backend.xp
     intersection = intersection - backend.cumulative_sum(foreground)
     union = union + backend.cumulative_sum(background)
-    before = union - background
+    before = union - xp.astype(background, union.dtype)
     intersection, union, before, foreground, background = (
         xp.astype(part, dtype) for part in (intersection, union, before, foreground, background)
     )
