@@ -174,7 +174,7 @@ def _together(entry: Entry, mode: str) -> Iterator[dict[str, Any]]:
     while found < COMBINATIONS:
         picked = rng.choice(len(alone), size=rng.integers(3, 6), replace=False)
         setting = {key: value for i in picked for key, value in alone[i].items()}
-        if _possible(mode, setting):
+        if _possible(mode, setting) and setting not in alone:
             found += 1
             yield setting
 

@@ -170,8 +170,8 @@ def test_no_label_is_ignored_of_dense_multiclass_targets():
         (agnoloss.dice_cross_entropy_loss, "lambda_ce", "Did you mean `cross_entropy_weight`?"),
         (agnoloss.cross_entropy_loss, "pos_weights", "Did you mean `pos_weight`?"),
         # of another loss
-        (dice_loss, "pos_weights", "`pos_weight` is a word of `cross_entropy_loss` and "),
-        (dice_loss, "label_smoothing", "`label_smoothing` is a word of `cross_entropy_loss` and "),
+        (dice_loss, "pos_weights", "`pos_weight` is a word of "),
+        (dice_loss, "label_smoothing", "`label_smoothing` is a word of "),
         (agnoloss.cross_entropy_loss, "classes", "`classes` is a word of `iou` and `dice_loss`."),
         (agnoloss.cross_entropy_loss, "include_background", "`classes` is a word of `iou` and "),
         # of none

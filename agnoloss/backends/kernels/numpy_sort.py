@@ -122,10 +122,11 @@ _STEP = 2**15
 
 def by_falling(errors: Array) -> Iterator[tuple[Array, Array]]:
     """Where pixels that have an error stand in a row, and these errors so that they fall, in pieces."""
-    count = np.count_nonzero(errors)
-    where = np.flatnonzero(errors) if 2 * count < errors.size else None  # else zeros are the last
+    count, halves = np.count_nonzero(errors), errors.dtype == np.float32
+    # where zeros are few they are sorted too, and are the last: of halves, since argsort has NaN there
+    where = None if halves and 2 * count >= errors.size else np.flatnonzero(errors)
     found = errors if where is None else errors.take(where)
-    order = _by_halves(found) if errors.dtype == np.float32 else np.argsort(-np.abs(found), kind="stable")
+    order = _by_halves(found) if halves else np.argsort(-np.abs(found), kind="stable")
     for at in _steps(order[:count]):
         at = at if where is None else where.take(at)
         yield at, errors.take(at)
