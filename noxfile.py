@@ -259,7 +259,11 @@ def bench(session: nox.Session) -> None:
 def doctest(session: nox.Session) -> None:
     """The examples in docstrings, README and docs."""
     install(session, extras="demo,jax,torch", groups=("test", "docs"))
-    unavailable = ("--ignore=agnoloss/backends/cupy.py", "--ignore=agnoloss/keras.py")
+    unavailable = (
+        "--ignore=agnoloss/backends/cupy.py",
+        "--ignore=agnoloss/backends/kernels/triton.py",
+        "--ignore=agnoloss/keras.py",
+    )
     session.run("python", "-m", "pytest", "--doctest-modules", *unavailable, "agnoloss", *session.posargs)
     session.run("python", "-m", "pytest", "backends_tests/docs", *session.posargs)
 
