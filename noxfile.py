@@ -41,6 +41,7 @@ EACH = (
         "left_out",
         "maps",
         "metrics",
+        "numbers",
         "other_gradients",
         "shapes",
         "two_devices",

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from functools import partial
 from typing import Any, NamedTuple
 
 from . import words
 from .array import Array
-from .backends import backend_of
+from .backends import Backend, backend_of, resolve_backend
 from .batch import Batch, checks, decisions
+from .batch.options import number
 from .docstrings import documented
 from .losses.region import dice, jaccard, tversky
 from .losses.region_variants import WEIGHTINGS, generalized_dice
@@ -152,7 +152,7 @@ def _batch(
 
 
 @documented
-def dice_score(counts: Counts, *, smooth: words.Smooth = 0.0, absent: float = 1.0) -> Array:
+def dice_score(counts: Counts, *, smooth: words.Smooth = 0.0, absent: words.Number = 1.0) -> Array:
     """Dice score (F1) of each class from confusion counts: (2 tp + s) / (2 tp + fp + fn + s).
 
     Words shared by all scores: see `agnoloss.metrics`.
@@ -164,11 +164,11 @@ def dice_score(counts: Counts, *, smooth: words.Smooth = 0.0, absent: float = 1.
     >>> dice_score(Counts(np.asarray([3.0, 0.0]), np.asarray([1.0, 0.0]), np.asarray([1.0, 0.0])))
     array([0.75, 1.  ])
     """
-    return _score(partial(dice, smooth=smooth), counts, absent)
+    return _score(dice, counts, absent, smooth)
 
 
 @documented
-def jaccard_score(counts: Counts, *, smooth: words.Smooth = 0.0, absent: float = 1.0) -> Array:
+def jaccard_score(counts: Counts, *, smooth: words.Smooth = 0.0, absent: words.Number = 1.0) -> Array:
     """Intersection over union of each class: (tp + s) / (tp + fp + fn + s).
 
     Words shared by all scores: see `agnoloss.metrics`.
@@ -180,13 +180,13 @@ def jaccard_score(counts: Counts, *, smooth: words.Smooth = 0.0, absent: float =
     >>> jaccard_score(Counts(np.asarray([3.0]), np.asarray([1.0]), np.asarray([1.0])))
     array([0.6])
     """
-    return _score(partial(jaccard, smooth=smooth), counts, absent)
+    return _score(jaccard, counts, absent, smooth)
 
 
 @documented
 def tversky_score(
-    counts: Counts, *, alpha: float = 0.3, beta: float = 0.7,
-    smooth: words.Smooth = 0.0, absent: float = 1.0,
+    counts: Counts, *, alpha: words.Number = 0.3, beta: words.Number = 0.7,
+    smooth: words.Smooth = 0.0, absent: words.Number = 1.0,
 ) -> Array:  # fmt: skip
     """Tversky index of each class: (tp + s) / (tp + alpha fp + beta fn + s).
 
@@ -204,13 +204,12 @@ def tversky_score(
     >>> tversky_score(Counts(np.asarray([3.0]), np.asarray([1.0]), np.asarray([1.0])))
     array([0.75])
     """
-    alpha, beta = checks.number("alpha", alpha, 0.0), checks.number("beta", beta, 0.0)
-    return _score(partial(tversky, alpha=alpha, beta=beta, smooth=smooth), counts, absent)
+    return _score(tversky, counts, absent, smooth, alpha=alpha, beta=beta)
 
 
 @documented
 def generalized_dice_score(
-    counts: Counts, *, weighting: str = "square", smooth: words.Smooth = 0.0, absent: float = 1.0
+    counts: Counts, *, weighting: str = "square", smooth: words.Smooth = 0.0, absent: words.Number = 1.0
 ) -> Array:
     """Dice score of all classes together: (2 sum_c w_c tp_c + s) / (sum_c w_c (2 tp_c + fp_c + fn_c) + s).
 
@@ -235,20 +234,28 @@ def generalized_dice_score(
     0.7636
     """
     checks.choice("weighting", weighting, WEIGHTINGS)
-    counts, xp = _floating(counts), backend_of(counts.tp, "counts").xp
-    score = xp.squeeze(generalized_dice(xp, _class_sums(xp, counts), weighting, smooth), axis=-1)
-    return xp.where(xp.sum(counts.tp + counts.fp + counts.fn, axis=-1) == 0, float(absent), score)
+    tp, backend = resolve_backend(_floating(counts).tp, absent, smooth, name="counts")
+    xp, sums = backend.xp, _class_sums(backend, _floating(counts))
+    score = xp.squeeze(generalized_dice(xp, sums, weighting, smooth), axis=-1)
+    absent = number(backend, tp.dtype, "absent", absent, beside=tp)
+    return xp.where(xp.sum(sums.predicted + sums.true, axis=-1) == 0, absent, score)
 
 
-def _score(formula: Callable[..., Array], counts: Counts, absent: float) -> Array:
-    counts, xp = _floating(counts), backend_of(counts.tp, "counts").xp
-    nothing = counts.tp + counts.fp + counts.fn == 0
-    return xp.where(nothing, float(absent), formula(xp, _class_sums(xp, counts)))
+def _score(
+    formula: Callable[..., Array], counts: Counts, absent: words.Number, smooth: words.Smooth,
+    **weights: words.Number,
+) -> Array:  # fmt: skip
+    tp, backend = resolve_backend(_floating(counts).tp, absent, smooth, *weights.values(), name="counts")
+    weights = {name: number(backend, tp.dtype, name, w, 0.0, beside=tp) for name, w in weights.items()}
+    absent = number(backend, tp.dtype, "absent", absent, beside=tp)
+    sums = _class_sums(backend, _floating(counts))
+    nowhere = sums.predicted + sums.true == 0
+    return backend.xp.where(nowhere, absent, formula(sums, smooth=smooth, **weights))
 
 
-def _class_sums(xp: Any, counts: Counts) -> ClassSums:
-    tp, fp, fn = counts
-    return ClassSums(tp, tp + fp, tp + fn, xp.ones_like(tp))
+def _class_sums(backend: Backend, counts: Counts) -> ClassSums:
+    tp, fp, fn = (backend.convert(count, backend_of(count, "counts"), "counts") for count in counts)
+    return ClassSums(tp, tp + fp, tp + fn, backend.xp.ones_like(tp))
 
 
 def _floating(counts: Counts, dtype: Any = None) -> Counts:
@@ -299,7 +306,7 @@ def iou(
     batch = _batch(
         predictions, targets, True, num_classes, mode=mode, from_logits=from_logits, axis=axis,
         ignore_index=ignore_index, pixel_weights=pixel_weights, class_weights=class_weights,
-        reduction=reduction, all_reduce=all_reduce,
+        reduction=reduction, all_reduce=all_reduce, numbers=(absent,),
     )  # fmt: skip
     chosen = Classes(batch, classes, per_image)
     sums = hard_class_sums(batch, per_image)

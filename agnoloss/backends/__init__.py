@@ -57,17 +57,18 @@ def backend_of(array: Any, name: str) -> Backend:
     return _BY_TYPE.get(type(array)) or _first_met(array, name)
 
 
-def resolve_backend(predictions: Any, *others: Any) -> tuple[Any, Backend]:
+def resolve_backend(predictions: Any, *others: Any, name: str = "predictions") -> tuple[Any, Backend]:
     """Predictions and the backend to compute with: their own, or that of a tape another array is on.
 
-    So weights or targets can be differentiated with respect to while predictions are constants.
+    So weights, targets or numbers, in sequences too, can be differentiated with respect to while
+    predictions are constants.
     """
-    owner = backend = backend_of(predictions, "predictions")
+    owner = backend = backend_of(predictions, name)
     for other in others:
-        of_tape = getattr(other, "_agnoloss_backend", None)
-        if of_tape is not None and of_tape.level > backend.level:
-            backend = of_tape
-    return backend.convert(predictions, owner, "predictions"), backend
+        for part in other if isinstance(other, (tuple, list)) else (other,):
+            if hasattr(type(part), "_agnoloss_backend") and part._agnoloss_backend.level > backend.level:
+                backend = part._agnoloss_backend
+    return backend.convert(predictions, owner, name), backend
 
 
 def is_array(value: Any) -> bool:

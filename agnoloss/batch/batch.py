@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -21,9 +22,9 @@ class Batch:
 
     In multiclass mode arrays per pixel are ``(N, P)``; in binary and multilabel mode each element
     ``(N, C, P)`` is a problem of its own and weights are ``(N, 1, P)`` or ``(N, C, P)``. `modes` are
-    those in which the loss has a meaning; one that is `compound` has no values of pixels. Where `decided`,
-    predictions may be integers, 1 where a class is predicted and 0 elsewhere. `by_image` says that each
-    image is a batch of its own, in the reduction "per_image".
+    those in which the loss has a meaning; one that is `compound` has no values of pixels; `numbers` are
+    options that may be arrays. Where `decided`, predictions may be integers, 1 where a class is predicted
+    and 0 elsewhere. `by_image` says that each image is a batch of its own, in the reduction "per_image".
 
     `num_classes` is the length of the class axis, 1 in binary mode; `spatial` the shape of an image, S;
     `dtype` that of sums. `dense` says that targets have the shape of predictions, as always in binary
@@ -36,13 +37,13 @@ class Batch:
         self, predictions: Array, targets: Array, *, mode: str, from_logits: bool, axis: int,
         ignore_index: int | Sequence[int] | None, pixel_weights: Array | None,
         class_weights: Sequence[float] | Array | str | None, reduction: str,
-        all_reduce: Callable[[Array], Array] | None = None,
+        all_reduce: Callable[[Array], Array] | None = None, numbers: tuple[Any, ...] = (),
         modes: tuple[str, ...] = MODES, compound: bool = False, decided: bool = False,
     ) -> None:  # fmt: skip
         checks.choice("mode", mode, modes)
         checks.choice("reduction", reduction, REDUCTIONS[:3] if compound else REDUCTIONS)
         checks.flag("from_logits", from_logits)
-        predictions, backend = resolve_backend(predictions, targets, pixel_weights, class_weights)
+        predictions, backend = resolve_backend(predictions, targets, pixel_weights, class_weights, *numbers)
         self.backend, self.xp = backend, backend.xp
         kind = backend.kind(predictions)
         self.decided = decided and kind == "integer"
@@ -256,6 +257,12 @@ class Batch:
     def constant(self, values: Any) -> Array:
         """Python numbers as an array of the dtype and on the device that sums have."""
         return self.backend.constant(values, self.dtype, self.predictions)
+
+    def number(
+        self, name: str, value: Any, low: float = -math.inf, high: float = math.inf, above: bool = False
+    ) -> Array:
+        """A number of an option, see `options.number`."""
+        return options.number(self.backend, self.dtype, name, value, low, high, above, self.predictions)
 
     per_class = options.per_class
 

@@ -46,15 +46,18 @@ def _index(value: Any) -> int:
     return operator.index(value)
 
 
-def number(name: str, value: Any, low: float = -math.inf, high: float = math.inf) -> float:
-    """Check an option that is one number in a range (TypeError, ValueError)."""
+def number(
+    name: str, value: Any, low: float = -math.inf, high: float = math.inf, above: bool = False
+) -> float:
+    """Check an option that is one number from `low`, or above it, to `high` (TypeError, ValueError)."""
     if not isinstance(value, Real) or isinstance(value, bool):
         raise TypeError(f"`{name}` must be a number; got {value!r}.")
     value = float(value)
     # comparisons alone: dynamo traces no isfinite of a number that it keeps symbolic
-    if not (-math.inf < value < math.inf and low <= value <= high):
+    if not (-math.inf < value < math.inf and low <= value <= high) or (above and value == low):
         limits = "finite" if low == -math.inf else f"at least {low}"
         limits = f"from {low} to {high}" if high < math.inf else limits
+        limits = f"above {low}" + (f" and up to {high}" if high < math.inf else "") if above else limits
         raise ValueError(f"`{name}` must be {limits}; got {value}.")
     return value
 
@@ -75,8 +78,8 @@ def per_class_shape(name: str, shape: tuple[int, ...], classes: int, scalar: boo
         raise ValueError(f"`{name}` must {either}{expected}; got shape {shape}.")
 
 
-def nested_numbers(name: str, value: Any, classes: int, scalar: bool, axes: int, high: float) -> list[Any]:
-    """Check a sequence of one number for each class, nested if there are two axes."""
+def nested_numbers(name: str, value: Any, classes: int, scalar: bool, axes: int) -> list[Any]:
+    """Numbers of a sequence of one for each class, or of one sequence for each if there are two axes."""
     if isinstance(value, (str, Real)) or not isinstance(value, Sequence):
         either = "a number or " if scalar else ""
         numbers = "numbers" if axes == 1 else f"sequences of {classes} numbers"
@@ -86,17 +89,16 @@ def nested_numbers(name: str, value: Any, classes: int, scalar: bool, axes: int,
     inner = (len(value[0]),) if axes == 2 and len(value) and isinstance(value[0], Sequence) else ()
     per_class_shape(name, (len(value), *inner), classes, scalar, axes)
     if axes == 1:
-        return [weight(name, number, high) for number in value]
-    return [nested_numbers(name, row, classes, False, 1, high) for row in value]
+        return list(value)
+    return [number for row in value for number in nested_numbers(name, row, classes, False, 1)]
 
 
-def smooth_pair(smooth: Any) -> tuple[float, float]:
-    """Split `smooth` into what is added to the numerator and to the denominator."""
+def smooth_pair(smooth: Any) -> Sequence[Any]:
+    """What is to be added to the numerator and to the denominator."""
     pair = smooth if isinstance(smooth, Sequence) and not isinstance(smooth, str) else (smooth, smooth)
     if len(pair) != 2:
         raise ValueError(f"`smooth` must be a number or a pair (numerator, denominator); got {smooth!r}.")
-    above, below = (number("smooth", part, 0.0) for part in pair)
-    return above, below
+    return pair
 
 
 def labels_to_ignore(ignore_index: Any) -> tuple[int, ...]:

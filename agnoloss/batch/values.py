@@ -40,10 +40,10 @@ def comparable(batch: Batch, targets: Array) -> Array:
     return batch.xp.astype(targets, batch.xp.int8) if targets.dtype == batch.xp.bool else targets
 
 
-def real(batch: Batch, name: str, array: Array) -> Array:
-    """An array of real numbers, of the batch's library (TypeError)."""
-    array = batch.backend.convert(array, backend_of(array, name), name, batch.predictions)
-    if batch.backend.kind(array) == "other":
+def real(backend: Backend, name: str, array: Array, beside: Array | None = None) -> Array:
+    """An array of real numbers, of a library (TypeError), on the device of another."""
+    array = backend.convert(array, backend_of(array, name), name, beside)
+    if backend.kind(array) == "other":
         raise TypeError(f"`{name}` must be real; got {array.dtype}.")
     return array
 
@@ -156,7 +156,7 @@ def pixel_weights(batch: Batch, weights: Array | None) -> Array | None:
     """Weights (N, P), or (N, 1, P) or (N, C, P) in binary and multilabel mode, checked."""
     if weights is None:
         return None
-    weights = real(batch, "pixel_weights", weights)
+    weights = real(batch.backend, "pixel_weights", weights, batch.predictions)
     outliers = batch.backend.outliers(weights, 0, math.inf)
     if outliers is None:
         _look(batch, weights, 0, math.inf, WEIGHTS)

@@ -133,7 +133,8 @@ def _distances(batch: Batch, classes: str | tuple[int, ...], spacing: Any) -> Ar
 
 def _given_distances(batch: Batch, distance_maps: Array) -> Array:
     """Distance maps that the user made, as (N, C, P), 0 where a pixel does not count."""
-    xp, shape, maps = batch.xp, batch.layout.shape, real(batch, "distance_maps", distance_maps)
+    xp, shape = batch.xp, batch.layout.shape
+    maps = real(batch.backend, "distance_maps", distance_maps, batch.predictions)
     if tuple(maps.shape) != shape:
         raise ValueError(
             f"`distance_maps` must have the shape of `predictions`, {shape}; got {tuple(maps.shape)}."

@@ -65,15 +65,17 @@ def dice_cross_entropy_loss(
     """
     batch = Batch(predictions, targets, mode=mode, from_logits=from_logits, axis=axis,
                   ignore_index=ignore_index, pixel_weights=pixel_weights, class_weights=class_weights,
-                  reduction=reduction, all_reduce=all_reduce, compound=True)  # fmt: skip
-    dice_weight = checks.number("dice_weight", dice_weight)
-    cross_entropy_weight = checks.number("cross_entropy_weight", cross_entropy_weight)
+                  reduction=reduction, all_reduce=all_reduce, compound=True,
+                  numbers=(dice_weight, cross_entropy_weight, smooth, pos_weight,
+                           label_smoothing))  # fmt: skip
+    dice_weight = batch.number("dice_weight", dice_weight)
+    cross_entropy_weight = batch.number("cross_entropy_weight", cross_entropy_weight)
     chosen = Classes(batch, classes, per_image, average, entropy=True)
     terms, *numbers = cross_entropy_terms(batch, pos_weight, label_smoothing)
     p = Probabilities(batch, "log_p", "tp", "p2" if checks.flag("squared", squared) else "p")
     sums = class_sums(batch, per_image, squared, p)
-    overlap = chosen.reduce(1 - dice(batch.xp, chosen.pool(sums), smooth), sums.true, sums.size)
-    entropy = over_pixels(batch, terms, *numbers, whole=label_smoothing > 0, probabilities=p)
+    overlap = chosen.reduce(1 - dice(chosen.pool(sums), smooth), sums.true, sums.size)
+    entropy = over_pixels(batch, terms, *numbers, whole=numbers[0] is not None, probabilities=p)
     return dice_weight * overlap + scaled(batch.xp, cross_entropy_weight, entropy)
 
 
@@ -121,16 +123,17 @@ def combo_loss(
     """
     batch = Batch(predictions, targets, mode=mode, from_logits=from_logits, axis=axis,
                   ignore_index=ignore_index, pixel_weights=pixel_weights, class_weights=class_weights,
-                  reduction=reduction, all_reduce=all_reduce, compound=True)  # fmt: skip
-    alpha, beta = checks.number("alpha", alpha, 0.0, 1.0), checks.number("beta", beta, 0.0, 1.0)
+                  reduction=reduction, all_reduce=all_reduce, compound=True,
+                  numbers=(alpha, beta, smooth))  # fmt: skip
+    alpha, beta = batch.number("alpha", alpha, 0.0, 1.0), batch.number("beta", beta, 0.0, 1.0)
     chosen, p = Classes(batch, classes, per_image, average, entropy=True), Probabilities(batch)
     sums = class_sums(batch, per_image, probabilities=p)
-    overlap = chosen.reduce(1 - dice(batch.xp, chosen.pool(sums), smooth), sums.true, sums.size)
+    overlap = chosen.reduce(1 - dice(chosen.pool(sums), smooth), sums.true, sums.size)
     entropy = over_pixels(batch, _element_terms, beta, whole=batch.multiclass, probabilities=p)
     return scaled(batch.xp, alpha, entropy) + (1 - alpha) * overlap
 
 
-def _element_terms(p: Probabilities, beta: float) -> tuple[Array, Array | None]:
+def _element_terms(p: Probabilities, beta: Array) -> tuple[Array, Array | None]:
     # -w_c (beta y log p + (1 - beta) (1 - y) log(1 - p)) of every pixel and class
     batch, xp, y = p.batch, p.xp, p.batch.targets
     if not batch.multiclass:
@@ -194,16 +197,18 @@ def exponential_logarithmic_loss(
     """
     batch = Batch(predictions, targets, mode=mode, from_logits=from_logits, axis=axis,
                   ignore_index=ignore_index, pixel_weights=pixel_weights, class_weights=class_weights,
-                  reduction=reduction, all_reduce=all_reduce, compound=True)  # fmt: skip
-    dice_weight = checks.number("dice_weight", dice_weight)
-    cross_entropy_weight = checks.number("cross_entropy_weight", cross_entropy_weight)
-    gamma_dice = checks.number("gamma_dice", gamma_dice, 0.0)
-    gamma = checks.number("gamma_cross_entropy", gamma_cross_entropy, 0.0)
+                  reduction=reduction, all_reduce=all_reduce, compound=True,
+                  numbers=(dice_weight, cross_entropy_weight, gamma_dice, gamma_cross_entropy,
+                           smooth))  # fmt: skip
+    dice_weight = batch.number("dice_weight", dice_weight)
+    cross_entropy_weight = batch.number("cross_entropy_weight", cross_entropy_weight)
+    gamma_dice = batch.number("gamma_dice", gamma_dice, 0.0)
+    gamma = batch.number("gamma_cross_entropy", gamma_cross_entropy, 0.0)
     xp, chosen = batch.xp, Classes(batch, classes, per_image, average, entropy=True)
     p = Probabilities(batch, "log_p", "tp", "p")
     sums = class_sums(batch, per_image, probabilities=p)
     # mean_c (-ln Dice_c)^gamma_dice
-    score = dice(xp, chosen.pool(sums), smooth)
+    score = dice(chosen.pool(sums), smooth)
     logs = -xp.log(xp.where(score < LOWEST_PROBABILITY, LOWEST_PROBABILITY, score))
     overlap = chosen.reduce(power(xp, logs, gamma_dice), sums.true, sums.size)
     # mean_i w_(y_i) (-ln p_(y_i))^gamma
@@ -211,7 +216,7 @@ def exponential_logarithmic_loss(
     return dice_weight * overlap + scaled(xp, cross_entropy_weight, entropy)
 
 
-def _log_power_terms(p: Probabilities, gamma: float, w: Array, w_false: Array) -> tuple[Array, None]:
+def _log_power_terms(p: Probabilities, gamma: Array, w: Array, w_false: Array) -> tuple[Array, None]:
     def log_power(side: Side) -> Array:
         return power(p.xp, -side.log_p, gamma)
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from .. import words
 from ..array import Array
-from ..batch import Batch, checks
+from ..batch import Batch
 from ..docstrings import documented
 from ..statistics.probabilities import Probabilities
 from ..statistics.reductions import Classes
@@ -19,7 +19,7 @@ def active_contour_loss(
     predictions: Array, targets: Array, *, mode: words.Mode = "multiclass", from_logits: bool = True,
     axis: int = 1, ignore_index: words.IgnoreIndex = None, pixel_weights: Array | None = None,
     class_weights: words.ClassWeights = None, classes: words.ClassChoice = "all", per_image: bool = False,
-    weight: words.Number = 10.0, eps: float = 1e-08, reduction: words.Reduction = "mean",
+    weight: words.Number = 10.0, eps: words.Number = 1e-08, reduction: words.Reduction = "mean",
     all_reduce: words.AllReduce = None,
 ) -> Array:  # fmt: skip
     """Make regions right and their borders short: the Chan-Vese energy of the predicted probabilities.
@@ -61,11 +61,10 @@ def active_contour_loss(
     """
     batch = Batch(predictions, targets, mode=mode, from_logits=from_logits, axis=axis,
                   ignore_index=ignore_index, pixel_weights=pixel_weights, class_weights=class_weights,
-                  reduction=reduction, all_reduce=all_reduce)  # fmt: skip
+                  reduction=reduction, all_reduce=all_reduce, numbers=(weight, eps))  # fmt: skip
     need_axes(batch)
-    weight = checks.weight("weight", weight)
-    if checks.number("eps", eps, 0.0) == 0:
-        raise ValueError("`eps` must be above 0; got 0.")
+    weight = batch.number("weight", weight, 0.0)
+    eps = batch.number("eps", eps, 0.0, above=True)
     chosen = Classes(batch, classes, per_image)
     xp, p, y = batch.xp, Probabilities(batch), batch.targets
     length, interior = _lengths(batch, spatial(batch, p.probs), eps)
@@ -76,7 +75,7 @@ def active_contour_loss(
     return chosen.reduce(weight * divide(xp, length, interior) + divide(xp, region, size), true, size)
 
 
-def _lengths(batch: Batch, p: Array, eps: float) -> tuple[Array, Array]:
+def _lengths(batch: Batch, p: Array, eps: Array) -> tuple[Array, Array]:
     """Sums over the interior of sqrt(sum_a (p[i + 2] - p[i + 1])^2 + eps), and of 1, (N, C) each."""
     xp, axes, u = batch.xp, range(len(batch.spatial)), spatial_weights(batch)
 

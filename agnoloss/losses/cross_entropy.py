@@ -6,7 +6,7 @@ from typing import Any
 
 from .. import words
 from ..array import Array
-from ..batch import Batch, checks
+from ..batch import Batch
 from ..docstrings import documented
 from ..statistics.probabilities import Probabilities
 from ..statistics.reductions import Terms, over_pixels
@@ -66,15 +66,22 @@ def cross_entropy_loss(
     """
     batch = Batch(predictions, targets, mode=mode, from_logits=from_logits, axis=axis,
                   ignore_index=ignore_index, pixel_weights=pixel_weights, class_weights=class_weights,
-                  reduction=reduction, all_reduce=all_reduce)  # fmt: skip
+                  reduction=reduction, all_reduce=all_reduce,
+                  numbers=(pos_weight, label_smoothing))  # fmt: skip
     terms, *numbers = cross_entropy_terms(batch, pos_weight, label_smoothing)
-    return over_pixels(batch, terms, *numbers, whole=label_smoothing > 0)
+    return over_pixels(batch, terms, *numbers, whole=numbers[0] is not None)
 
 
-def cross_entropy_terms(batch: Batch, pos_weight: Any, label_smoothing: float) -> tuple[Terms, Any, Any]:
+def cross_entropy_terms(batch: Batch, pos_weight: Any, label_smoothing: Any) -> tuple[Terms, Any, Any]:
     """Check the options of cross entropy; its terms, and the numbers that these take."""
-    e = checks.number("label_smoothing", label_smoothing, 0.0, 1.0)
-    return multiclass_terms if batch.multiclass else binary_terms, e, weight_of_positives(batch, pos_weight)
+    terms = multiclass_terms if batch.multiclass else binary_terms
+    return terms, smoothing(batch, label_smoothing), weight_of_positives(batch, pos_weight)
+
+
+def smoothing(batch: Batch, label_smoothing: Any) -> Array | None:
+    """Check `label_smoothing`: None if there is none."""
+    e = batch.number("label_smoothing", label_smoothing, 0.0, 1.0)
+    return None if isinstance(e, float) and e == 0 else e
 
 
 def weight_of_positives(batch: Batch, pos_weight: Any) -> Array:
@@ -89,17 +96,18 @@ def weight_of_positives(batch: Batch, pos_weight: Any) -> Array:
     return batch.per_class("pos_weight", pos_weight, scalar=True)
 
 
-def multiclass_terms(p: Probabilities, e: float = 0.0, _: float = 1.0) -> tuple[Array, Array | None]:
+def multiclass_terms(p: Probabilities, e: Array | None = None, _: float = 1.0) -> tuple[Array, Array | None]:
     """Loss and share of each pixel, multiclass."""
     # -sum_c w_c q_c log p_c,  q = (1 - e) y + e / C
     w = p.batch.class_weights
+    mixed = None if e is None else p.mixed_log_probs(w)  # first: the rule gives log p along with it
     loss = -p.over_targets(lambda side: side.log_p, w)
-    if e:
-        loss = scaled(p.xp, 1 - e, loss) - e / p.batch.num_classes * p.mixed_log_probs(w)
+    if e is not None:
+        loss = scaled(p.xp, 1 - e, loss) - scaled(p.xp, e / p.batch.num_classes, mixed)
     return loss, p.target_share(w)
 
 
-def binary_terms(p: Probabilities, e: float = 0.0, pos_weight: Array = 1.0) -> tuple[Array, Array | None]:
+def binary_terms(p: Probabilities, e: Array = None, pos_weight: Array = 1.0) -> tuple[Array, Array | None]:
     """Loss and share of each element, binary and multilabel."""
     # -(w_1 pos_weight y log p + w_0 (1 - y) log(1 - p))
     w_1, w_0 = p.side_weights
@@ -142,7 +150,8 @@ def balanced_cross_entropy_loss(
     """
     batch = Batch(predictions, targets, mode=mode, from_logits=from_logits, axis=axis,
                   ignore_index=ignore_index, pixel_weights=pixel_weights, class_weights=class_weights,
-                  reduction=reduction, all_reduce=all_reduce, modes=("binary", "multilabel"))  # fmt: skip
+                  reduction=reduction, all_reduce=all_reduce, modes=("binary", "multilabel"),
+                  numbers=(beta,))  # fmt: skip
     if beta is None:
         # by sums of both sides: exactly 0 or 1 where all are alike
         negatives = batch.add_up(batch.sum_pixels(1 - batch.targets))

@@ -61,7 +61,8 @@ def cost_sensitive_cross_entropy_loss(
     """
     batch = Batch(predictions, targets, mode=mode, from_logits=from_logits, axis=axis,
                   ignore_index=ignore_index, pixel_weights=pixel_weights, class_weights=class_weights,
-                  reduction=reduction, all_reduce=all_reduce, modes=("multiclass",))  # fmt: skip
+                  reduction=reduction, all_reduce=all_reduce, modes=("multiclass",),
+                  numbers=(cost_matrix,))  # fmt: skip
     return over_pixels(batch, _cost_terms, batch.per_class("cost_matrix", cost_matrix, axes=2))
 
 
@@ -110,9 +111,7 @@ def top_k_cross_entropy_loss(
     batch = Batch(predictions, targets, mode=mode, from_logits=from_logits, axis=axis,
                   ignore_index=ignore_index, pixel_weights=pixel_weights, class_weights=class_weights,
                   reduction=reduction)  # fmt: skip
-    k = checks.number("k", k, 0.0, 1.0)
-    if k == 0:
-        raise ValueError("`k` must be above 0; got 0.")
+    k = checks.number("k", k, 0.0, 1.0, above=True)
     return over_pixels(batch, _hardest_terms, Fraction(k).limit_denominator(10_000), whole=True)
 
 
@@ -149,8 +148,8 @@ def _first(backend: Backend, dtype: Any, counts: Array, k: Fraction) -> Array:
 def conservative_loss(
     predictions: Array, targets: Array, *, mode: words.Mode = "multiclass", from_logits: bool = True,
     axis: int = 1, ignore_index: words.IgnoreIndex = None, pixel_weights: Array | None = None,
-    class_weights: words.ClassWeights = None, lam: words.Number = 5.0, base: float = math.e,
-    eps: float = 1e-06, reduction: words.Reduction = "mean", all_reduce: words.AllReduce = None,
+    class_weights: words.ClassWeights = None, lam: words.Number = 5.0, base: words.Number = math.e,
+    eps: words.Number = 1e-06, reduction: words.Reduction = "mean", all_reduce: words.AllReduce = None,
 ) -> Array:  # fmt: skip
     """Pull on certain pixels unlike cross entropy, so that features carry over to another domain.
 
@@ -186,16 +185,17 @@ def conservative_loss(
     """
     batch = Batch(predictions, targets, mode=mode, from_logits=from_logits, axis=axis,
                   ignore_index=ignore_index, pixel_weights=pixel_weights, class_weights=class_weights,
-                  reduction=reduction, all_reduce=all_reduce, modes=("multiclass",))  # fmt: skip
-    lam, eps = checks.number("lam", lam, 0.0), checks.number("eps", eps, 0.0, 0.5)
-    if not (checks.number("base", base) > 1 and eps > 0):
-        raise ValueError(f"`base` must be above 1 and `eps` above 0; got {base} and {eps}.")
-    return over_pixels(batch, _conservative_terms, lam, math.log(base), eps)
+                  reduction=reduction, all_reduce=all_reduce, modes=("multiclass",),
+                  numbers=(lam, base, eps))  # fmt: skip
+    lam = batch.number("lam", lam, 0.0)
+    base, eps = batch.number("base", base, 1.0, above=True), batch.number("eps", eps, 0.0, 0.5, above=True)
+    return over_pixels(batch, _conservative_terms, lam, base, eps)
 
 
-def _conservative_terms(p: Probabilities, lam: float, unit: float, eps: float) -> tuple[Array, Array | None]:
+def _conservative_terms(p: Probabilities, lam: Array, base: Array, eps: Array) -> tuple[Array, Array | None]:
     xp, w = p.xp, p.batch.class_weights
-    low, high = math.log(eps), math.log1p(-eps)
+    base, eps = (p.batch.constant(x) if isinstance(x, float) else x for x in (base, eps))
+    unit, low, high = xp.log(base), xp.log(eps), xp.log1p(-eps)
 
     def term(side: Side) -> Array:
         # lam (1 + log_a p)^2 log_a(-log_a p)

@@ -65,8 +65,9 @@ def dice_boundary_loss(
     """
     batch = Batch(predictions, targets, mode=mode, from_logits=from_logits, axis=axis,
                   ignore_index=ignore_index, pixel_weights=pixel_weights, class_weights=class_weights,
-                  reduction=reduction, all_reduce=all_reduce, compound=True)  # fmt: skip
-    alpha = checks.number("alpha", alpha, 0.0, 1.0)
+                  reduction=reduction, all_reduce=all_reduce, compound=True,
+                  numbers=(alpha, smooth))  # fmt: skip
+    alpha = batch.number("alpha", alpha, 0.0, 1.0)
     checks.choice("weighting", weighting, WEIGHTINGS)
     chosen = Classes(batch, "all" if classes is None else classes, per_image)
     sums = class_sums(batch, per_image)

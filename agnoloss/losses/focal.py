@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from numbers import Real
 from typing import Any
 
 from .. import words
 from ..array import Array
-from ..backends import backend_of
-from ..batch import Batch, checks
+from ..backends import is_array, resolve_backend
+from ..batch import Batch
+from ..batch.options import number
 from ..docstrings import documented
 from ..statistics.probabilities import Probabilities, Side
 from ..statistics.reductions import over_pixels
 from ..statistics.safe_math import power
-from .cross_entropy import weight_of_positives
+from .cross_entropy import smoothing, weight_of_positives
 
 
 @documented
@@ -65,18 +67,19 @@ def focal_loss(
     """
     batch = Batch(predictions, targets, mode=mode, from_logits=from_logits, axis=axis,
                   ignore_index=ignore_index, pixel_weights=pixel_weights, class_weights=class_weights,
-                  reduction=reduction, all_reduce=all_reduce)  # fmt: skip
-    gamma = checks.number("gamma", gamma, 0.0)
-    e = checks.number("label_smoothing", label_smoothing, 0.0, 1.0)
-    positive = weight_of_positives(batch, pos_weight)
-    return over_pixels(batch, _terms, gamma, _alpha(batch, alpha), positive, e, whole=e > 0)
+                  reduction=reduction, all_reduce=all_reduce,
+                  numbers=(gamma, alpha, pos_weight, label_smoothing))  # fmt: skip
+    gamma = batch.number("gamma", gamma, 0.0)
+    e, positive = smoothing(batch, label_smoothing), weight_of_positives(batch, pos_weight)
+    return over_pixels(batch, _terms, gamma, _alpha(batch, alpha), positive, e, whole=e is not None)
 
 
 def _terms(
-    p: Probabilities, gamma: float, alpha: Array | None, pos_weight: Array, e: float
+    p: Probabilities, gamma: Array, alpha: Array | None, pos_weight: Array, e: Array | None
 ) -> tuple[Array, Array | None]:
     def focal(side: Side) -> Array:
-        return -side.log_p if gamma == 0 else _focused(p.xp, side.log_p, side.complement, gamma)
+        plain = isinstance(gamma, float) and gamma == 0
+        return -side.log_p if plain else _focused(p.xp, side.log_p, side.complement, gamma)
 
     if p.batch.multiclass:
         w = p.batch.class_weights
@@ -87,7 +90,7 @@ def _terms(
     return p.over_sides(focal, pos_weight * w_1, w_0, smoothing=e), p.side_share()
 
 
-def _focused(xp: Any, log_p: Array, complement: Array, gamma: float) -> Array:
+def _focused(xp: Any, log_p: Array, complement: Array, gamma: Array) -> Array:
     # -(1 - p)^gamma log p; where p is 0 in every dtype, so is the part of the slope that has the factor p
     far = log_p < -1000.0
     return xp.where(far, -log_p, -power(xp, complement, gamma) * xp.where(far, -1.0, log_p))
@@ -98,7 +101,7 @@ def _alpha(batch: Batch, alpha: Any) -> Array | None:
         return None
     if not batch.multiclass:
         return batch.per_class("alpha", alpha, scalar=True, high=1.0)
-    if isinstance(alpha, (int, float)):
+    if isinstance(alpha, Real) or (is_array(alpha) and not alpha.ndim):
         raise ValueError(
             f"`alpha` must have one number for each of {batch.num_classes} classes in multiclass "
             f"mode, where one number would only rescale the loss; got {alpha}."
@@ -106,7 +109,7 @@ def _alpha(batch: Batch, alpha: Any) -> Array | None:
     return batch.per_class("alpha", alpha)
 
 
-def focal_modulation(cross_entropy: Array, gamma: float = 2.0) -> Array:
+def focal_modulation(cross_entropy: Array, gamma: words.Number = 2.0) -> Array:
     """Focus a cross entropy that is already weighted or averaged: (1 - exp(-ce))^gamma ce.
 
     For code that modulates the mean of a batch instead of each pixel, which is another loss than
@@ -143,9 +146,10 @@ def focal_modulation(cross_entropy: Array, gamma: float = 2.0) -> Array:
     >>> print(f"{focal_modulation(np.asarray(0.5), 2.0):.4f}")
     0.0774
     """
-    backend = backend_of(cross_entropy, "cross_entropy")
+    cross_entropy, backend = resolve_backend(cross_entropy, gamma, name="cross_entropy")
     kind = backend.kind(cross_entropy)
     if kind not in ("floating", "half"):
         raise TypeError(f"`cross_entropy` must be real floating; got {cross_entropy.dtype}.")
     ce = backend.xp.astype(cross_entropy, backend.xp.float32) if kind == "half" else cross_entropy
-    return _focused(backend.xp, -ce, -backend.xp.expm1(-ce), checks.number("gamma", gamma, 0.0))
+    gamma = number(backend, ce.dtype, "gamma", gamma, 0.0, beside=ce)
+    return _focused(backend.xp, -ce, -backend.xp.expm1(-ce), gamma)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from .. import words
 from ..array import Array
 from ..batch import Batch, checks
@@ -13,23 +11,23 @@ from ..statistics.reductions import Classes
 from ..statistics.safe_math import ratio
 
 
-def dice(xp: Any, sums: ClassSums, smooth: words.Smooth) -> Array:
+def dice(sums: ClassSums, smooth: words.Smooth) -> Array:
     """(2 TP + s) / (P + T + s)."""
     tp, p, t, size = sums
-    return ratio(xp, 2 * tp, p + t, smooth, size)
+    return ratio(2 * tp, p + t, smooth, size)
 
 
-def jaccard(xp: Any, sums: ClassSums, smooth: words.Smooth) -> Array:
+def jaccard(sums: ClassSums, smooth: words.Smooth) -> Array:
     """(TP + s) / (P + T - TP + s)."""
     tp, p, t, size = sums
-    return ratio(xp, tp, p + t - tp, smooth, size)
+    return ratio(tp, p + t - tp, smooth, size)
 
 
-def tversky(xp: Any, sums: ClassSums, alpha: float, beta: float, smooth: words.Smooth) -> Array:
+def tversky(sums: ClassSums, alpha: Array, beta: Array, smooth: words.Smooth) -> Array:
     """(TP + s) / (TP + alpha FP + beta FN + s)."""
     tp, p, t, size = sums
     fp, fn = p - tp, t - tp
-    return ratio(xp, tp, tp + alpha * fp + beta * fn, smooth, size)
+    return ratio(tp, tp + alpha * fp + beta * fn, smooth, size)
 
 
 @documented
@@ -75,10 +73,10 @@ def dice_loss(
     """
     batch = Batch(predictions, targets, mode=mode, from_logits=from_logits, axis=axis,
                   ignore_index=ignore_index, pixel_weights=pixel_weights, class_weights=class_weights,
-                  reduction=reduction, all_reduce=all_reduce)  # fmt: skip
+                  reduction=reduction, all_reduce=all_reduce, numbers=(smooth,))  # fmt: skip
     chosen = Classes(batch, classes, per_image, average)
     sums = class_sums(batch, per_image, checks.flag("squared", squared))
-    return chosen.reduce(1 - dice(batch.xp, chosen.pool(sums), smooth), sums.true, sums.size)
+    return chosen.reduce(1 - dice(chosen.pool(sums), smooth), sums.true, sums.size)
 
 
 @documented
@@ -118,10 +116,10 @@ def jaccard_loss(
     """
     batch = Batch(predictions, targets, mode=mode, from_logits=from_logits, axis=axis,
                   ignore_index=ignore_index, pixel_weights=pixel_weights, class_weights=class_weights,
-                  reduction=reduction, all_reduce=all_reduce)  # fmt: skip
+                  reduction=reduction, all_reduce=all_reduce, numbers=(smooth,))  # fmt: skip
     chosen = Classes(batch, classes, per_image, average)
     sums = class_sums(batch, per_image, checks.flag("squared", squared))
-    return chosen.reduce(1 - jaccard(batch.xp, chosen.pool(sums), smooth), sums.true, sums.size)
+    return chosen.reduce(1 - jaccard(chosen.pool(sums), smooth), sums.true, sums.size)
 
 
 @documented
@@ -167,8 +165,8 @@ def tversky_loss(
     """
     batch = Batch(predictions, targets, mode=mode, from_logits=from_logits, axis=axis,
                   ignore_index=ignore_index, pixel_weights=pixel_weights, class_weights=class_weights,
-                  reduction=reduction, all_reduce=all_reduce)  # fmt: skip
-    alpha, beta = checks.number("alpha", alpha, 0.0), checks.number("beta", beta, 0.0)
+                  reduction=reduction, all_reduce=all_reduce, numbers=(alpha, beta, smooth))  # fmt: skip
+    alpha, beta = batch.number("alpha", alpha, 0.0), batch.number("beta", beta, 0.0)
     chosen = Classes(batch, classes, per_image, average)
     sums = class_sums(batch, per_image)
-    return chosen.reduce(1 - tversky(batch.xp, chosen.pool(sums), alpha, beta, smooth), sums.true, sums.size)
+    return chosen.reduce(1 - tversky(chosen.pool(sums), alpha, beta, smooth), sums.true, sums.size)

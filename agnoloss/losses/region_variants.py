@@ -62,13 +62,13 @@ def focal_tversky_loss(
     """
     batch = Batch(predictions, targets, mode=mode, from_logits=from_logits, axis=axis,
                   ignore_index=ignore_index, pixel_weights=pixel_weights, class_weights=class_weights,
-                  reduction=reduction, all_reduce=all_reduce)  # fmt: skip
-    alpha, beta = checks.number("alpha", alpha, 0.0), checks.number("beta", beta, 0.0)
-    if checks.number("gamma", gamma, 0.0) == 0:
-        raise ValueError("`gamma` must be above 0; got 0.")
+                  reduction=reduction, all_reduce=all_reduce,
+                  numbers=(gamma, alpha, beta, smooth))  # fmt: skip
+    alpha, beta = batch.number("alpha", alpha, 0.0), batch.number("beta", beta, 0.0)
+    gamma = batch.number("gamma", gamma, 0.0, above=True)
     chosen = Classes(batch, classes, per_image, average)
     sums = class_sums(batch, per_image)
-    index = tversky(batch.xp, chosen.pool(sums), alpha, beta, smooth)
+    index = tversky(chosen.pool(sums), alpha, beta, smooth)
     # (1 - TI_c)^(1 / gamma)
     return chosen.reduce(power(batch.xp, 1 - index, 1 / gamma), sums.true, sums.size)
 
@@ -108,11 +108,11 @@ def log_cosh_dice_loss(
     """
     batch = Batch(predictions, targets, mode=mode, from_logits=from_logits, axis=axis,
                   ignore_index=ignore_index, pixel_weights=pixel_weights, class_weights=class_weights,
-                  reduction=reduction, all_reduce=all_reduce)  # fmt: skip
+                  reduction=reduction, all_reduce=all_reduce, numbers=(smooth,))  # fmt: skip
     chosen = Classes(batch, classes, per_image, average)
     sums = class_sums(batch, per_image, checks.flag("squared", squared))
     # log cosh (1 - Dice_c)
-    rest = 1 - dice(batch.xp, chosen.pool(sums), smooth)
+    rest = 1 - dice(chosen.pool(sums), smooth)
     return chosen.reduce(log_cosh(batch.xp, rest), sums.true, sums.size)
 
 
@@ -155,7 +155,7 @@ def generalized_dice_loss(
     """
     batch = Batch(predictions, targets, mode=mode, from_logits=from_logits, axis=axis,
                   ignore_index=ignore_index, pixel_weights=pixel_weights, class_weights=class_weights,
-                  reduction=reduction, all_reduce=all_reduce)  # fmt: skip
+                  reduction=reduction, all_reduce=all_reduce, numbers=(smooth,))  # fmt: skip
     checks.choice("weighting", weighting, WEIGHTINGS)
     chosen = Classes(batch, classes, per_image)
     sums = class_sums(batch, per_image)
@@ -173,4 +173,4 @@ def generalized_dice(
     w = xp.where(sums.true == 0, 0.0, 1.0 / size) * weights
     tp, p, t, _ = (xp.sum(w * part, axis=-1, keepdims=True) for part in sums)
     valid = xp.sum(sums.size, axis=-1, keepdims=True)
-    return ratio(xp, 2 * tp, p + t, smooth, valid)
+    return ratio(2 * tp, p + t, smooth, valid)

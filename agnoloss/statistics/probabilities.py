@@ -163,17 +163,17 @@ class Probabilities:
         return 1.0 - self._target_probs
 
     def over_targets(
-        self, function: Callable[[Side], Array], *factors: Array | None, smoothing: float = 0.0
+        self, function: Callable[[Side], Array], *factors: Array | None, smoothing: Array | None = None
     ) -> Array:
         """sum_c y_c f_c w_c f(log p_c, 1 - p_c) for each pixel (N, P), multiclass.
 
         Where targets are labels f is evaluated at the pixel's class alone. Factors f_c are (C,),
-        (N, C, P), or None for 1; smoothing e turns y into y (1 - e) + e / C.
+        (N, C, P), or None for 1; smoothing e, if any, turns y into y (1 - e) + e / C.
         """
-        if self.batch.dense or smoothing:
+        if self.batch.dense or smoothing is not None:
             assert not self._alone, "a chunk of pixels has no derivative but that of its label's log p"
             y = self.batch.targets
-            if smoothing:  # a pixel without a class has none to spread
+            if smoothing is not None:  # a pixel without a class has none to spread
                 known = self.xp.astype(self.xp.any(y != 0, axis=1, keepdims=True), y.dtype)
                 y = y * (1 - smoothing) + known * (smoothing / self.batch.num_classes)
             values = y * function(Side(lambda: shared(self.xp, y, self.log_probs), lambda: self.complements))
@@ -228,22 +228,22 @@ class Probabilities:
 
     def over_sides(
         self, function: Callable[[Side], Array], positive: Array = 1.0, negative: Array = 1.0,
-        smoothing: float = 0.0,
+        smoothing: Array | None = None,
     ) -> Array:  # fmt: skip
         """a y f(log p, 1 - p) + b (1 - y) f(log(1 - p), p) for each element, binary and multilabel.
 
         Where targets are integers f is evaluated at the side that is true alone. The factors a and b
-        are numbers or (C,); smoothing e turns y into y (1 - e) + e / 2.
+        are numbers or (C,); smoothing e, if any, turns y into y (1 - e) + e / 2.
         """
         batch = self.batch
         positive, negative = (x if isinstance(x, float) else batch.column(x) for x in (positive, negative))
-        if batch.integer_targets and not smoothing:
+        if batch.integer_targets and smoothing is None:
             values = function(Side(lambda: self.target_log_probs, lambda: self.target_complements))
             if all(isinstance(factor, float) and factor == 1 for factor in (positive, negative)):
                 return values
             y = batch.targets
             return scaled(self.xp, positive * y + negative * (1 - y), values)
-        y = batch.targets * (1 - smoothing) + smoothing / 2 if smoothing else batch.targets
+        y = batch.targets if smoothing is None else batch.targets * (1 - smoothing) + smoothing / 2
         true = function(Side(lambda: shared(self.xp, y, self.log_probs), lambda: self.complements))
         false = function(Side(lambda: shared(self.xp, 1 - y, self.log_complements), lambda: self.probs))
         return scaled(self.xp, positive, y * true) + scaled(self.xp, negative, (1 - y) * false)

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from .. import words
 from ..array import Array
+from ..backends import resolve_backend
 from ..batch import checks
+from ..batch.options import number
 
 # Below this a base counts as 0: x ** (exponent - 1) of a subnormal number would overflow float32.
 _NEGLIGIBLE = 1e-30
@@ -21,29 +24,32 @@ def scaled(xp: Any, factor: Array, term: Array) -> Array:
     return factor * xp.where((factor == 0) & xp.isinf(term), 0.0, term)
 
 
-def ratio(
-    xp: Any, numerator: Array, denominator: Array, smooth: float | tuple[float, float], size: Array
-) -> Array:
+def ratio(numerator: Array, denominator: Array, smooth: words.Smooth, size: Array) -> Array:
     """(numerator + s) / (denominator + s); 1 for 0 / 0 and where nothing is valid.
 
     Only exact zeros are replaced: a count that is NaN stays NaN.
     """
-    above, below = checks.smooth_pair(smooth)
-    numerator, denominator = numerator + above, denominator + below
+    pair = checks.smooth_pair(smooth)
+    numerator, backend = resolve_backend(numerator, denominator, *pair)
+    above, below = (number(backend, numerator.dtype, "smooth", s, 0.0, beside=numerator) for s in pair)
+    xp, numerator, denominator = backend.xp, numerator + above, denominator + below
     empty = denominator == 0
     score = xp.where(empty, 1.0, numerator / xp.where(empty, 1.0, denominator))
     return xp.where(size == 0, 1.0, score)
 
 
-def power(xp: Any, base: Array, exponent: float) -> Array:
+def power(xp: Any, base: Array, exponent: Array) -> Array:
     """base^exponent for a base of at least 0, with gradient 0 at 0 for every exponent above 0."""
-    if exponent == 0:
+    at_zero: Array = 0.0
+    if not isinstance(exponent, float):
+        at_zero = xp.astype(exponent == 0, base.dtype)
+    elif exponent == 0:
         return xp.ones_like(base)
-    if exponent == 2:
+    elif exponent == 2:
         return base * base
     # not (base <= tiny), so that NaN stays NaN
     zero = base <= _NEGLIGIBLE
-    return xp.where(zero, 0.0, xp.where(zero, 1.0, base) ** exponent)
+    return xp.where(zero, at_zero, xp.where(zero, 1.0, base) ** exponent)
 
 
 def log_cosh(xp: Any, x: Array) -> Array:

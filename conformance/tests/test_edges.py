@@ -152,7 +152,7 @@ def test_numbers_in_range(backend, loss, name, low, high):
             call(wrong)
     assert np.isfinite(call(least + 1e-3))
     if high is not None:
-        with pytest.raises(ValueError, match=rf"`{name}` must be from .* to {float(high)}; got"):
+        with pytest.raises(ValueError, match=rf"`{name}` must be .* to {float(high)}; got"):
             call(high + 1e-9)
     else:
         assert np.isfinite(call(1.0 + least))
