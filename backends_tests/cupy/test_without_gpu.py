@@ -73,7 +73,7 @@ def noted():
                 }
                 arrays = case.predictions.view(Array), case.targets.view(Array)
                 entry.function(*arrays, **options)
-                if options.get("reduction") != "none":
+                if options.get("reduction") not in ("none", "per_image"):
                     agnoloss.value_and_grad(entry.function)(*arrays, **options)
     finally:
         del known[Array]
