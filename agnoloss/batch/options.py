@@ -48,7 +48,7 @@ def _in_range(
     xp, found = backend.xp, backend.outliers(value, least, min(high, LARGEST))
     for outlier in found or ():
         checks.number(name, outlier, low, high, above)
-    value = xp.astype(value, dtype, copy=False)
+    value = value if value.dtype == dtype else xp.astype(value, dtype)
     if found is not None:
         return value
     inside = ((value > low) if above else (value >= low)) & (value <= high) & xp.isfinite(value)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from ..array import Array
 from ..backends import Backend, backend_of
+from ..backends.base import dtype_name
 from . import checks, debugging, hints
 from .layout import same
 
@@ -37,7 +38,7 @@ def comparable(batch: Batch, targets: Array) -> Array:
     """Targets that can be compared with numbers: integers, or of the dtype of sums."""
     if not batch.integer_targets:
         return targets if targets.dtype == batch.dtype else batch.xp.astype(targets, batch.dtype)
-    return batch.xp.astype(targets, batch.xp.int8) if targets.dtype == batch.xp.bool else targets
+    return batch.xp.astype(targets, batch.xp.int8) if dtype_name(targets.dtype) == "bool" else targets
 
 
 def real(backend: Backend, name: str, array: Array, beside: Array | None = None) -> Array:

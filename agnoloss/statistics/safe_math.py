@@ -21,6 +21,8 @@ def divide(xp: Any, total: Array, share: Array) -> Array:
 
 def scaled(xp: Any, factor: Array, term: Array) -> Array:
     """factor * term, and 0 where the factor is 0 and the term infinite: it is left out."""
+    if isinstance(factor, float):
+        return factor * (term if factor else xp.where(xp.isinf(term), 0.0, term))
     return factor * xp.where((factor == 0) & xp.isinf(term), 0.0, term)
 
 
